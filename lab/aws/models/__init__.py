@@ -1,0 +1,1 @@
+"""Behaviours of AWS that neither emulator has, one module a service."""

@@ -1,0 +1,144 @@
+"""What a driver promises the core: read a batch, and three idempotent writes. Drivers live in `resources/<service>/driver.py`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, ClassVar, Generic, Protocol, TypeVar, runtime_checkable
+
+from securebase.core.diff import Change
+from securebase.core.graph import Role
+from securebase.core.identity import Identity, shared_owner
+
+D = TypeVar("D")
+
+
+class State(StrEnum):
+    """How far an existing resource is."""
+
+    READY = "READY"
+    PENDING = "PENDING"
+    FAILED = "FAILED"
+
+
+class Depth(StrEnum):
+    """How hard to look.
+
+    FRESH  somebody is about to act on the answer: by id, not from a list that may lag and not from a cache
+    SWEEP  the periodic comparison of a whole account: lists first; a full read only where a list's summary changed; what no list
+           returns is read in turns
+    """
+
+    FRESH = "FRESH"
+    SWEEP = "SWEEP"
+
+
+@dataclass(frozen=True, slots=True)
+class Target(Generic[D]):
+    """One resource somebody wants to know about or act on.
+
+    desired      with references filled in as far as known; None when only the external id is known (prune, deletion)
+    external_id  as recorded after the create; empty when never recorded (a new object, a status that was lost)
+    """
+
+    identity: Identity
+    node: str
+    type: str
+    desired: D | None
+    external_id: str = ""
+    role: Role = Role.OWNED
+
+    @property
+    def key(self) -> tuple[Identity, str]:
+        """What answers are keyed by."""
+        return self.identity, self.node
+
+    @property
+    def owner(self) -> str:
+        """Value of the owner tag that proves the resource is this target's."""
+        return shared_owner(self.identity.instance) if self.role is Role.SHARED else self.identity.owner(self.node)
+
+    def want(self) -> D:
+        """The desired value, where the caller knows there is one."""
+        if self.desired is None:
+            raise ValueError(f"{self.node}: no desired value")
+        return self.desired
+
+
+@dataclass(frozen=True, slots=True)
+class Observed(Generic[D]):
+    """An existing resource as just read.
+
+    value       the same dataclass as the desired one, filled from the outside and normalised: equal to it when nothing differs
+    owner       value of the owner tag; "" when it has none. A driver of a type without tags returns the target's own owner where
+                the resource's name, made from the identity, proves it
+    attributes  what other nodes may refer to. An attribute that is not usable yet (an ARN of a certificate that is not issued) is left out
+    raw         the whole object as read, for whole-object writes; opaque to the core
+    under_way   leaf paths whose wanted value the outside reports as being applied
+    checked_at  Unix seconds of the read behind `value`; 0 = now
+    """
+
+    external_id: str
+    value: D
+    state: State = State.READY
+    reason: str = ""
+    message: str = ""
+    owner: str = ""
+    etag: str = ""
+    attributes: Mapping[str, str] = field(default_factory=dict)
+    raw: Any = None
+    under_way: frozenset[str] = frozenset()
+    checked_at: float = 0.0
+
+
+Key = tuple[Identity, str]
+Answer = Observed[Any] | None | Exception
+"""An observation, None (proven absent), or why this one target could not be read. One failure never hides its siblings."""
+
+
+@runtime_checkable
+class Driver(Protocol):
+    """Knows one external object type, in one account and region. Thread-safe. Raises the four errors of `core.errors` only."""
+
+    type: ClassVar[str]
+
+    def observe(self, targets: Sequence[Target[Any]], depth: Depth) -> Mapping[Key, Answer]:
+        """Read a batch: never one call per target where the outside lists. A target whose locator still holds an unresolved reference
+        and that has no external id is absent."""
+
+    def create(self, target: Target[Any], token: str) -> Observed[Any]:
+        """Make it; `token` is the same for every try of the same incarnation. Safe to call when an earlier try did succeed."""
+
+    def update(self, target: Target[Any], observed: Observed[Any], changes: Sequence[Change]) -> Observed[Any]:
+        """Make `observed` equal `target.desired`; `changes` says what differs. Whole-object writes start from `observed.raw`."""
+
+    def delete(self, target: Target[Any], observed: Observed[Any]) -> Observed[Any] | None:
+        """Take the next step towards absence: None = gone (or, for a shared resource, still used by others); an observation = under way,
+        to be called again later."""
+
+
+@runtime_checkable
+class Adopts(Protocol):
+    """Optional: can mark an existing resource as ours."""
+
+    def adopt(self, target: Target[Any], observed: Observed[Any]) -> Observed[Any]:
+        """Put our owner tag on a resource that has none."""
+
+
+@runtime_checkable
+class Inventory(Protocol):
+    """Optional: can find what an identity owns without being told its ids (a status that was lost)."""
+
+    def owned(self, identity: Identity) -> Mapping[str, str]:
+        """Node id -> external id of every resource of this type whose owner tag names this identity."""
+
+
+def replaces_in_place(driver: Driver) -> bool:
+    """True where the external name cannot change, so that a replacement must delete first (`DELETE_FIRST = True` on the driver)."""
+    return bool(getattr(driver, "DELETE_FIRST", False))
+
+
+def settle_seconds(driver: Driver) -> float:
+    """How long after our own write a difference is not called drift (`SETTLE_SECONDS` on the driver, default 60)."""
+    return float(getattr(driver, "SETTLE_SECONDS", 60.0))

@@ -1,0 +1,186 @@
+"""The resource graph of one object: nodes with desired values, references between them, order of execution."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from graphlib import CycleError, TopologicalSorter
+from typing import Any
+
+from securebase.core.fields import SecretValue
+
+# Private-use characters: no name, ARN, URL or header of a spec holds them, so a reference can stand anywhere inside a text.
+_OPEN, _CLOSE = "\ue000", "\ue001"
+_REFERENCE = re.compile(f"{_OPEN}([^{_OPEN}{_CLOSE}]+)/([^{_OPEN}{_CLOSE}/]+){_CLOSE}")
+
+
+class Ref(str):
+    """A value that exists only after another node does: `Ref("distribution", "arn")`. May be part of a longer text."""
+
+    __slots__ = ()
+
+    def __new__(cls, node: str, attribute: str) -> Ref:
+        return super().__new__(cls, f"{_OPEN}{node}/{attribute}{_CLOSE}")
+
+
+def references(text: str) -> Iterator[tuple[str, str]]:
+    """(node, attribute) of every reference in a text."""
+    for match in _REFERENCE.finditer(text):
+        yield match.group(1), match.group(2)
+
+
+def shown(value: Any) -> Any:
+    """A value with its references in a form for people: `${distribution.arn}`."""
+    if isinstance(value, str):
+        return _REFERENCE.sub(r"${\1.\2}", value)
+    if isinstance(value, tuple):
+        return tuple(shown(item) for item in value)
+    return value
+
+
+class Role(StrEnum):
+    """Whose a node is."""
+
+    OWNED = "OWNED"  # this object's alone
+    SHARED = "SHARED"  # immutable, named by its content, used by many objects, deleted when nobody uses it
+    EXTERNAL = "EXTERNAL"  # somebody else's: read, never written
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """One outside resource that an object wants.
+
+    id       unique in the graph, stable: it is part of the resource's identity and of the paths people write in `policy.ignore`
+    type     names the driver, e.g. `cloudfront/distribution`
+    desired  the driver's frozen dataclass; text in it may hold references
+    region   where it lives; empty = the object's region
+    after    nodes that must exist first although no value of theirs is needed
+    guards   pruning it takes data or traffic away: needs approval
+    """
+
+    id: str
+    type: str
+    desired: Any
+    region: str = ""
+    role: Role = Role.OWNED
+    after: frozenset[str] = frozenset()
+    guards: bool = False
+
+    def dependencies(self) -> frozenset[str]:
+        """Ids of the nodes this one needs."""
+        return self.after | frozenset(node for text in _texts(self.desired) for node, _ in references(text))
+
+
+class InvalidGraph(ValueError):
+    """A composition that cannot be executed: a programming error of a kind, never the user's."""
+
+
+class Graph:
+    """Nodes by id, in topological waves. Built once, never changed."""
+
+    __slots__ = ("nodes", "waves", "wave_of", "needs", "complete")
+
+    def __init__(self, nodes: Iterable[Node], *, complete: bool = True) -> None:
+        """`complete=False`: composed from an incomplete gathering; what is missing here is then never pruned."""
+        self.nodes: dict[str, Node] = {}
+        for node in nodes:
+            if node.id in self.nodes:
+                raise InvalidGraph(f"two nodes are named {node.id!r}")
+            self.nodes[node.id] = node
+        self.needs: dict[str, frozenset[str]] = {node.id: node.dependencies() for node in self.nodes.values()}
+        for name, needed in self.needs.items():
+            if unknown := needed - self.nodes.keys():
+                raise InvalidGraph(f"{name!r} refers to {sorted(unknown)}, which the graph does not have")
+        self.waves: tuple[tuple[Node, ...], ...] = tuple(self._waves())
+        self.wave_of: dict[str, int] = {node.id: wave for wave, nodes in enumerate(self.waves) for node in nodes}
+        self.complete = complete
+
+    def _waves(self) -> Iterator[tuple[Node, ...]]:
+        sorter = TopologicalSorter(self.needs)
+        try:
+            sorter.prepare()
+        except CycleError as cycle:
+            raise InvalidGraph(f"nodes need each other in a circle: {cycle.args[1]}") from cycle
+        while sorter.is_active():
+            ready = sorted(sorter.get_ready())
+            yield tuple(self.nodes[name] for name in ready)
+            sorter.done(*ready)
+
+    def __iter__(self) -> Iterator[Node]:
+        for wave in self.waves:
+            yield from wave
+
+    def __len__(self) -> int:
+        return len(self.nodes)
+
+
+Attributes = Mapping[str, Mapping[str, str]]
+"""What is known of existing nodes: node id -> attribute -> value."""
+
+
+@dataclass(frozen=True, slots=True)
+class Resolved:
+    """A desired value with every known reference filled in; `missing` names the (node, attribute) pairs still unknown."""
+
+    desired: Any
+    missing: frozenset[tuple[str, str]]
+
+
+def resolve(desired: Any, attributes: Attributes) -> Resolved:
+    """Fill in references; unknown ones stay as they are."""
+    missing: set[tuple[str, str]] = set()
+    return Resolved(_resolve(desired, attributes, missing), frozenset(missing))
+
+
+def _resolve(value: Any, attributes: Attributes, missing: set[tuple[str, str]]) -> Any:
+    if isinstance(value, str):
+        return _resolve_text(value, attributes, missing) if _OPEN in value else value
+    if isinstance(value, SecretValue):
+        return value
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        changes = {}
+        for field in dataclasses.fields(value):
+            have = getattr(value, field.name)
+            new = _resolve(have, attributes, missing)
+            if new is not have:
+                changes[field.name] = new
+        return dataclasses.replace(value, **changes) if changes else value
+    if isinstance(value, tuple):
+        items = tuple(_resolve(item, attributes, missing) for item in value)
+        return value if all(new is old for new, old in zip(items, value, strict=True)) else items
+    if isinstance(value, frozenset):
+        return frozenset(_resolve(item, attributes, missing) for item in value)
+    if isinstance(value, Mapping):
+        return {key: _resolve(item, attributes, missing) for key, item in value.items()}
+    return value
+
+
+def _resolve_text(text: str, attributes: Attributes, missing: set[tuple[str, str]]) -> str:
+    def fill(match: re.Match[str]) -> str:
+        found = attributes.get(match.group(1), {}).get(match.group(2))
+        if found is None:
+            missing.add((match.group(1), match.group(2)))
+            return match.group(0)
+        return found
+
+    return _REFERENCE.sub(fill, text)
+
+
+def _texts(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        if _OPEN in value:
+            yield value
+    elif isinstance(value, SecretValue):
+        return
+    elif dataclasses.is_dataclass(value) and not isinstance(value, type):
+        for field in dataclasses.fields(value):
+            yield from _texts(getattr(value, field.name))
+    elif isinstance(value, (tuple, frozenset)):
+        for item in value:
+            yield from _texts(item)
+    elif isinstance(value, Mapping):
+        for item in value.values():
+            yield from _texts(item)

@@ -1,0 +1,1 @@
+"""CloudWatch Logs: vended log delivery."""

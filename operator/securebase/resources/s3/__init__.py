@@ -1,0 +1,1 @@
+"""S3: buckets of others and our statement in their policies."""
