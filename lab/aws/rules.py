@@ -41,7 +41,12 @@ class Rule:
     def matches(self, call: Call) -> bool:
         if self.writes_only and not call.is_write:
             return False
-        pairs = ((call.service, self.service), (call.operation, self.operation), (call.caller, self.user_agent), (call.account, self.account))
+        pairs = (
+            (call.service, self.service),
+            (call.operation, self.operation),
+            (call.caller, self.user_agent),
+            (call.account, self.account),
+        )
         if not all(fnmatchcase(value, glob) for value, glob in pairs):
             return False
         return not self.contains or self.contains in call.target or self.contains.encode() in call.body

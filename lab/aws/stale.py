@@ -18,7 +18,9 @@ from typing import Literal
 from lab.aws.wire import AwsFault, Call, Reply
 
 Scope = Literal["lists", "reads", "absent"]
-_VERB = re.compile(r"^(Create|Update|Delete|Put|Get|List|Describe|Head|Publish|Request|Set|Change|Add|Remove|Tag|Untag|Subscribe|Unsubscribe|Import|Enable|Disable|Copy)")
+_VERB = re.compile(
+    r"^(Create|Update|Delete|Put|Get|List|Describe|Head|Publish|Request|Set|Change|Add|Remove|Tag|Untag|Subscribe|Unsubscribe|Import|Enable|Disable|Copy)"
+)
 _LIST = re.compile(r"^(List|Describe.*s$|GetResources$)")
 # Operations of one resource type whose names do not share its noun.
 _NOUNS = {
@@ -111,7 +113,11 @@ class Staleness:
         if old is None and not is_list and self.scope == "absent" and self._is_new(writes, horizon):
             self.served += 1
             kind = call.operation.removeprefix("Get").removesuffix("Config")
-            raise AwsFault(_MISSING.get(call.service, "ResourceNotFoundException").format(type=kind), "not visible yet", 404 if call.service in ("cloudfront", "s3") else None)
+            raise AwsFault(
+                _MISSING.get(call.service, "ResourceNotFoundException").format(type=kind),
+                "not visible yet",
+                404 if call.service in ("cloudfront", "s3") else None,
+            )
         return None
 
     @staticmethod

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cache
 from typing import Any
-from urllib.parse import parse_qsl, unquote
+from urllib.parse import parse_qsl, unquote, urlencode
 from xml.sax.saxutils import escape
 
 from botocore import parsers, serialize
@@ -26,9 +26,11 @@ from multidict import CIMultiDict
 from werkzeug.datastructures import MultiDict
 
 # The name in a SigV4 credential scope is the signing name, which differs from botocore's service name for these.
-SIGNING_NAMES = {"monitoring": "cloudwatch", "tagging": "resourcegroupstaggingapi", "email": "ses", "servicecatalog-appregistry": "servicecatalog"}
+SIGNING_NAMES = {"monitoring": "cloudwatch", "tagging": "resourcegroupstaggingapi", "email": "ses"}
 SCOPE = re.compile(r"Credential=([^/]+)/\d{8}/([^/]+)/([^/]+)/aws4_request")
-READ_VERBS = re.compile(r"^(Get|List|Describe|Head|BatchGet|Search|Lookup|Filter|Query|Scan|Select|Test|Simulate|Check|AssumeRole|Decrypt|Verify)")
+READ_VERBS = re.compile(
+    r"^(Get|List|Describe|Head|BatchGet|Search|Lookup|Filter|Query|Scan|Select|Test|Simulate|Check|AssumeRole|Decrypt|Verify)"
+)
 
 
 class AwsFault(Exception):
@@ -110,7 +112,8 @@ def _route(name: str, model: OperationModel) -> _Route:
     path, _, literal = str(model.http["requestUri"]).partition("?")
     names = tuple(re.findall(r"{([^}+]+)\+?}", path))
     pattern = "".join(
-        "(.+)" if part.endswith("+}") else "([^/]+)" if part.startswith("{") else re.escape(part) for part in re.split(r"({[^}]+})", path.rstrip("/"))
+        "(.+)" if part.endswith("+}") else "([^/]+)" if part.startswith("{") else re.escape(part)
+        for part in re.split(r"({[^}]+})", path.rstrip("/"))
     )
     shape = model.input_shape
     return _Route(
@@ -134,7 +137,13 @@ def _routes(service: str) -> dict[str, list[_Route]]:
     for name in model.operation_names:
         operation = model.operation_model(name)
         route = _route(name, operation)
-        rank = (operation.deprecated, -len(route.query), -len(route.needs) - len(route.headers), len(route.names), -len(route.pattern.pattern))
+        rank = (
+            operation.deprecated,
+            -len(route.query),
+            -len(route.needs) - len(route.headers),
+            len(route.names),
+            -len(route.pattern.pattern),
+        )
         ranked.append((rank, str(operation.http["method"]), route))
     for _, method, route in sorted(ranked, key=lambda entry: entry[0]):
         table.setdefault(method, []).append(route)
@@ -192,7 +201,14 @@ def parse_request(call: Call) -> None:
         values = MultiDict(parse_qsl(call.body.decode(), keep_blank_values=True))
     else:
         values = MultiDict(parse_qsl(call.target.partition("?")[2], keep_blank_values=True))
-    request = {"method": call.method, "headers": call.headers, "body": call.body, "values": values, "url_path": call.target, "url_params": call.uri_params}
+    request = {
+        "method": call.method,
+        "headers": call.headers,
+        "body": call.body,
+        "values": values,
+        "url_path": call.target,
+        "url_params": call.uri_params,
+    }
     try:
         call.params = PROTOCOL_PARSERS[call.protocol](call.model).parse(request) or {}
     except Exception as broken:  # the parser lets any error of ElementTree, json or int() through
@@ -251,7 +267,9 @@ def fault(call: Call, error: AwsFault) -> Reply:
     headers: CIMultiDict[str] = CIMultiDict({"x-amzn-RequestId": "00000000-0000-4000-8000-000000000000"})
     code, message = escape(error.code), escape(error.message)
     if call.protocol in ("json", "rest-json"):
-        headers.update({"Content-Type": "application/x-amz-json-1.1", "x-amzn-errortype": error.code, "x-amzn-query-error": f"{error.code};{side}"})
+        headers.update(
+            {"Content-Type": "application/x-amz-json-1.1", "x-amzn-errortype": error.code, "x-amzn-query-error": f"{error.code};{side}"}
+        )
         return Reply(status, json.dumps({"__type": error.code, "message": error.message}).encode(), headers, error.code)
     headers["Content-Type"] = "text/xml"
     inner = f"<Code>{code}</Code><Message>{message}</Message>"
@@ -275,7 +293,9 @@ def outgoing(service: str, operation: str, params: Mapping[str, Any], account: s
     signing = str(model.metadata.get("signingName") or model.metadata["endpointPrefix"])
     headers: CIMultiDict[str] = CIMultiDict(wire["headers"])
     day = datetime.now(UTC).strftime("%Y%m%d")
-    headers["Authorization"] = f"AWS4-HMAC-SHA256 Credential={account}/{day}/{region}/{signing}/aws4_request, SignedHeaders=host, Signature=0"
+    headers["Authorization"] = (
+        f"AWS4-HMAC-SHA256 Credential={account}/{day}/{region}/{signing}/aws4_request, SignedHeaders=host, Signature=0"
+    )
     headers["User-Agent"] = "lab-router"
     query = wire.get("query_string")
     body = wire["body"]
@@ -289,7 +309,22 @@ def outgoing(service: str, operation: str, params: Mapping[str, Any], account: s
     return call
 
 
-def serialize_form(fields: Mapping[str, Any]) -> bytes:
-    from urllib.parse import urlencode
+def rewrite(call: Call, params: Mapping[str, Any]) -> None:
+    """Send these parameters to the backend instead of those received; only the body changes."""
+    assert call.model is not None
+    wire = serialize.create_serializer(call.protocol, include_validation=False).serialize_to_request(dict(params), call.model)
+    body = wire["body"]
+    call.params = dict(params)
+    call.body = serialize_form(body) if isinstance(body, dict) else body.encode() if isinstance(body, str) else bytes(body)
 
+
+def serialize_form(fields: Mapping[str, Any]) -> bytes:
     return urlencode(fields, doseq=True).encode()
+
+
+def preload(
+    services: tuple[str, ...] = ("cloudfront", "acm", "cloudwatch", "logs", "resourcegroupstaggingapi", "route53", "s3", "sns", "sts"),
+) -> None:
+    """Load these services' models now: the first request would block the event loop for 0.3 s otherwise."""
+    for service in services:
+        _routes(service)

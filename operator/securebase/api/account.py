@@ -7,10 +7,10 @@ from typing import Annotated, ClassVar, Literal
 from annotated_types import MaxLen, MinLen
 from pydantic import Field, StringConstraints
 
-from securebase.api.base import ApiModel, ListMap, ListSet, Matches, Rule, Transition
+from securebase.api.base import ApiModel, ListMap, ListSet, Matches, Rule, Rules, Transition
 from securebase.api.meta import KubernetesObject, Tags, _tag_rule
 from securebase.api.scalars import AccountId, Region
-from securebase.api.status import Condition, Count, StatusModel, Text, Timestamp
+from securebase.api.status import Condition, Count, StatusModel, Timestamp
 
 RoleArn = Annotated[
     str,
@@ -49,7 +49,7 @@ class AwsAccountSpec(ApiModel):
     allowed_namespaces: Annotated[tuple[Namespace, ...], MinLen(1), MaxLen(256), ListSet()]
     """Namespaces whose objects may use the account; '*' for every one. Checked at every pass."""
 
-    rules: ClassVar = (
+    rules: ClassVar[Rules] = (
         _tag_rule("defaultTags"),
         Rule(
             cel="!has(self.roleArn) || self.roleArn.contains('::' + self.accountId + ':role/')",
@@ -80,8 +80,8 @@ class AwsAccountStatus(StatusModel):
     """Whether the account can be used."""
 
     observed_generation: Count | None = None
-    conditions: Annotated[tuple[Condition, ...], MaxLen(16), ListMap("type")] = ()
-    caller_arn: Text | None = None
+    conditions: Annotated[tuple[Condition, ...], ListMap("type")] = ()
+    caller_arn: str | None = None
     """Who AWS says the operator is."""
     used_by: Count | None = None
     """How many objects use the account; while any does, it cannot be deleted."""

@@ -46,6 +46,9 @@ class Transition:
         return validation | ({"fieldPath": self.field} if self.field else {})
 
 
+Rules = tuple[Rule | Transition, ...]
+
+
 class ApiModel(BaseModel):
     """Frozen, camelCase outside, snake_case inside; refuses what it does not know."""
 
@@ -57,10 +60,10 @@ class ApiModel(BaseModel):
         use_attribute_docstrings=True,
     )
 
-    rules: ClassVar[tuple[Rule | Transition, ...]] = ()
+    rules: ClassVar[Rules] = ()
 
     @classmethod
-    def every_rule(cls) -> tuple[Rule | Transition, ...]:
+    def every_rule(cls) -> Rules:
         """The rules of this model and of the models it derives from, the most general first."""
         declared = (vars(base).get("rules", ()) for base in reversed(cls.__mro__))
         return tuple(rule for rules in declared for rule in rules)

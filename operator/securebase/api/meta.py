@@ -7,7 +7,7 @@ from typing import Annotated, ClassVar, Literal
 from annotated_types import MaxLen
 from pydantic import ConfigDict, Field, StringConstraints
 
-from securebase.api.base import ApiModel, ListSet, MapBounds, Rule, Transition
+from securebase.api.base import ApiModel, ListSet, MapBounds, Rule, Rules, Transition
 from securebase.api.scalars import Duration, ObjectName, Region, Window
 
 __all__ = [
@@ -40,9 +40,7 @@ def _tag_rule(field: str) -> Rule:
     reserved = ("aws:", "securebase.io/")
     return Rule(
         cel=f"!has(self.{field}) || self.{field}.all(key, size(key) <= 128 && !key.startsWith('aws:') && !key.startsWith('securebase.io/'))",
-        holds=lambda spec: all(
-            len(key) <= 128 and not key.startswith(reserved) for key in getattr(spec, "tags" if field == "tags" else "default_tags")
-        ),
+        holds=lambda spec: all(len(key) <= 128 and not key.startswith(reserved) for key in getattr(spec, "tags" if field == "tags" else "default_tags")),
         message=f"{field}: a key has at most 128 characters and starts neither with aws: (kept by AWS) nor securebase.io/ (kept by the operator)",
         field=f".{field}",
     )
@@ -84,7 +82,7 @@ class Policy(ApiModel):
     interval: Duration = Duration("60s")
     """How often the outside is compared with the spec."""
 
-    rules: ClassVar = (
+    rules: ClassVar[Rules] = (
         Rule(
             cel="self.?changes.orValue('Auto') != 'Window' || has(self.window)",
             holds=lambda policy: policy.changes != "Window" or policy.window is not None,
@@ -118,16 +116,17 @@ class ResourceSpec(ApiModel):
     policy: Policy = Field(default_factory=Policy)
     """How far the operator may go with this object, and when."""
 
-    rules: ClassVar = (
+    rules: ClassVar[Rules] = (
         _tag_rule("tags"),
         Transition(
-            cel="self.?region == oldSelf.?region",
+            cel="has(self.region) == has(oldSelf.region) && (!has(self.region) || self.region == oldSelf.region)",
             holds=lambda old, new: old.region == new.region,
             message="region cannot be changed: what exists would be left behind; make a second object and delete this one",
             field=".region",
         ),
         Transition(
-            cel="self.?accountRef.?name.orValue('default') == oldSelf.?accountRef.?name.orValue('default')",
+            cel="""(has(self.accountRef) ? self.accountRef.name : 'default')
+                == (has(oldSelf.accountRef) ? oldSelf.accountRef.name : 'default')""",
             holds=lambda old, new: _account_name(old) == _account_name(new),
             message="accountRef cannot be changed: what exists would be left behind; make a second object and delete this one",
             field=".accountRef",
@@ -159,7 +158,7 @@ class KubernetesObject(ApiModel):
     kind: str
     metadata: ObjectMeta
 
-    rules: ClassVar = (
+    rules: ClassVar[Rules] = (
         Rule(
             cel="size(self.metadata.name) <= 63",
             holds=lambda thing: len(thing.metadata.name) <= 63,

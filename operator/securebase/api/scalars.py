@@ -58,9 +58,7 @@ class Window(_Grammar):
     """A weekly window in UTC, from day and time to day and time: sun:03:00-sun:05:00. It may pass the end of the week."""
 
     __slots__ = ()
-    expression = (
-        r"^(mon|tue|wed|thu|fri|sat|sun):([01][0-9]|2[0-3]):[0-5][0-9]-(mon|tue|wed|thu|fri|sat|sun):([01][0-9]|2[0-3]):[0-5][0-9]$"
-    )
+    expression = r"^(mon|tue|wed|thu|fri|sat|sun):([01][0-9]|2[0-3]):[0-5][0-9]-(mon|tue|wed|thu|fri|sat|sun):([01][0-9]|2[0-3]):[0-5][0-9]$"
     message = "a window is two times of the week in UTC, day:hour:minute-day:hour:minute: sun:03:00-sun:05:00"
     longest = 19
 
@@ -95,17 +93,13 @@ DnsName = Annotated[
         "a domain name is lower case, without scheme, path or final dot: www.example.com",
     ),
 ]
-ObjectName = Annotated[
-    str, _string(253), Matches(r"^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$", "a Kubernetes name is lower case letters, digits, - and .")
-]
+ObjectName = Annotated[str, _string(253), Matches(r"^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$", "a Kubernetes name is lower case letters, digits, - and .")]
 Uuid = Annotated[
     str,
     _string(36),
     Matches(r"^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$", "a policy id looks like 658327ea-f89d-4fab-a63d-7e88639e58f6"),
 ]
-HeaderName = Annotated[
-    str, _string(128), Matches(r"^[A-Za-z0-9!#$%&*+.^_|~-]+$", "a header's name has letters, digits and -, and no colon or space")
-]
+HeaderName = Annotated[str, _string(128), Matches(r"^[A-Za-z0-9!#$%&*+.^_|~-]+$", "a header's name has letters, digits and -, and no colon or space")]
 TopicArn = Annotated[
     str,
     _string(512),

@@ -1,20 +1,21 @@
-"""What the operator writes into `status` of every kind."""
+"""What the operator writes into `status` of every kind.
+
+No length is bounded here: a status refused by its own schema would tell nobody anything. The writer keeps the whole below 64 KiB.
+"""
 
 from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from annotated_types import Ge, MaxLen
-from pydantic import ConfigDict, Field, StringConstraints
+from annotated_types import Ge
+from pydantic import ConfigDict, Field
 
-from securebase.api.base import ApiModel, Atomic, ListMap, ListSet, MapBounds
+from securebase.api.base import ApiModel, Atomic, ListMap
 
-Short = Annotated[str, StringConstraints(max_length=253)]
-Text = Annotated[str, StringConstraints(max_length=2048)]
 Count = Annotated[int, Ge(0)]
-Timestamp = Annotated[str, StringConstraints(max_length=32), Field(json_schema_extra={"format": "date-time"})]
+Timestamp = Annotated[str, Field(json_schema_extra={"format": "date-time"})]
 
-ResourceState = Literal["READY", "PENDING", "FAILED", "WAITING", "ABSENT", "RETAINED"]
+ResourceState = Literal["READY", "PENDING", "FAILED", "WAITING", "HELD", "ABSENT", "RETAINED"]
 Impact = Literal["ONLINE", "DISRUPTIVE", "REPLACE", "PROTECTION_LOSS"]
 
 
@@ -27,10 +28,10 @@ class StatusModel(ApiModel):
 class Condition(StatusModel):
     """One observation about the object, as kstatus reads it."""
 
-    type: Annotated[str, StringConstraints(max_length=64)]
+    type: str
     status: Literal["True", "False", "Unknown"]
-    reason: Annotated[str, StringConstraints(max_length=128)]
-    message: Annotated[str, StringConstraints(max_length=8192)] = ""
+    reason: str
+    message: str = ""
     last_transition_time: Timestamp
     observed_generation: Count | None = None
 
@@ -38,19 +39,25 @@ class Condition(StatusModel):
 class ResourceStatus(StatusModel):
     """One resource that the object is made of."""
 
-    id: Short
+    id: str
     """Name of the resource within the object."""
-    type: Short | None = None
-    external_id: Text | None = None
+    type: str | None = None
+    external_id: str | None = None
     """Identity given by the outside."""
+    region: str | None = None
+    """Where it lives, when not in the object's region."""
+    role: Literal["OWNED", "SHARED", "EXTERNAL"] | None = None
+    """Whose it is; the object's own when omitted."""
+    guards: bool | None = None
+    """Its removal takes data or traffic away."""
     state: ResourceState
-    reason: Short | None = None
-    message: Text | None = None
-    drift: Annotated[tuple[Short, ...], MaxLen(64), Atomic()] = ()
+    reason: str | None = None
+    message: str | None = None
+    drift: Annotated[tuple[str, ...], Atomic()] = ()
     """Paths that somebody changed outside."""
     wave: Count | None = None
     """Position in the order of dependencies."""
-    applied: Text | None = None
+    applied: str | None = None
     """Compact memory of what was last written."""
     incarnation: Count | None = None
     """Rises when a thing known gone is made again."""
@@ -60,29 +67,29 @@ class ResourceStatus(StatusModel):
 class PlannedChange(StatusModel):
     """One field that would change."""
 
-    resource: Short
-    path: Short
-    have: Text | None = None
-    want: Text | None = None
+    resource: str
+    path: str
+    have: str | None = None
+    want: str | None = None
     impact: Impact
 
 
 class PlanStatus(StatusModel):
     """Changes that wait for approval or the window."""
 
-    hash: Annotated[str, StringConstraints(max_length=64)]
+    hash: str
     """Write it into the annotation securebase.io/approve to approve exactly this plan, once."""
     impact: Impact | None = None
-    changes: Annotated[tuple[PlannedChange, ...], MaxLen(50), Atomic()] = ()
+    changes: Annotated[tuple[PlannedChange, ...], Atomic()] = ()
     approved: bool | None = None
 
 
 class Acknowledged(StatusModel):
     """The last token of each annotation that was acted upon."""
 
-    refresh: Short | None = None
-    invalidate: Text | None = None
-    approve: Short | None = None
+    refresh: str | None = None
+    invalidate: str | None = None
+    approve: str | None = None
 
 
 class CostStatus(StatusModel):
@@ -90,7 +97,7 @@ class CostStatus(StatusModel):
 
     model_config = ConfigDict(extra="allow", json_schema_extra={"x-kubernetes-preserve-unknown-fields": True})
 
-    monthly_usd: Annotated[str, StringConstraints(max_length=32)] | None = None
+    monthly_usd: str | None = None
     measured_at: Timestamp | None = None
 
 
@@ -107,17 +114,17 @@ class ResourceStatusBlock(StatusModel):
 
     observed_generation: Count | None = None
     """The generation of the spec that this status speaks of."""
-    conditions: Annotated[tuple[Condition, ...], MaxLen(16), ListMap("type")] = ()
-    account: Annotated[str, StringConstraints(max_length=12)] | None = None
-    region: Annotated[str, StringConstraints(max_length=32)] | None = None
-    resources: Annotated[tuple[ResourceStatus, ...], MaxLen(500), ListMap("id")] = ()
+    conditions: Annotated[tuple[Condition, ...], ListMap("type")] = ()
+    account: str | None = None
+    region: str | None = None
+    resources: Annotated[tuple[ResourceStatus, ...], Atomic()] = ()
     """Resources that are not ready or drift in full, the others as far as there is room."""
-    resource_counts: Annotated[dict[str, int], Field(max_length=16)] = Field(default_factory=dict)
+    resource_counts: dict[str, int] = Field(default_factory=dict)
     """How many resources are in which state."""
     drifted_fields: Count | None = None
     """How many paths differ from what was applied."""
     plan: PlanStatus | None = None
-    outputs: Annotated[dict[str, str], MapBounds(max_properties=32, value=2048)] = Field(default_factory=dict)
+    outputs: dict[str, str] = Field(default_factory=dict)
     """What others want to know about the outside: ids, names, addresses."""
     acknowledged: Acknowledged | None = None
     cost: CostStatus | None = None
@@ -133,13 +140,15 @@ __all__ = [
     "Acknowledged",
     "Condition",
     "CostStatus",
+    "Count",
     "Impact",
-    "ListSet",
     "PlanStatus",
     "PlannedChange",
     "ResourceState",
     "ResourceStatus",
     "ResourceStatusBlock",
     "SloStatus",
+    "StatusModel",
+    "Timestamp",
     "parse_status",
 ]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import dataclasses
 import hashlib
 import hmac
 from collections.abc import Mapping
@@ -11,7 +10,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from securebase.core.fields import ABSENT, UNMANAGED, Impact, Leaf, Paths, SecretValue, leaves, spelled
+from securebase.core.fields import ABSENT, Impact, Leaf, Paths, SecretValue, leaves, unmanaged_paths
 from securebase.core.graph import shown
 
 _PATH_BYTES, _VALUE_BYTES = 3, 3
@@ -107,7 +106,7 @@ def diff(want: Any, have: Any, applied: Applied | None, key: bytes, *, ignore: P
 
     A key of an open mapping (a tag) that only the outside has counts only when we once put it there.
     """
-    wanted, there, unmanaged = leaves(want), leaves(have), _unmanaged_paths(want)
+    wanted, there, unmanaged = leaves(want), leaves(have), unmanaged_paths(want)
     changes = []
     for path in sorted(wanted.keys() | there.keys()):
         w, h = wanted.get(path), there.get(path)
@@ -120,11 +119,6 @@ def diff(want: Any, have: Any, applied: Applied | None, key: bytes, *, ignore: P
             Change(path, _printable(h), _printable(w), _impact(leaf, h, w), _cause(path, w, h, applied, key))
         )
     return tuple(changes)
-
-
-def _unmanaged_paths(value: Any) -> Paths:
-    """An UNMANAGED field has no leaf in `want`; everything below it on the other side is not ours either."""
-    return Paths(spelled(field.name) for field in dataclasses.fields(value) if getattr(value, field.name) is UNMANAGED)
 
 
 def _cause(path: str, want: Leaf | None, have: Leaf | None, applied: Applied | None, key: bytes) -> Cause:

@@ -91,7 +91,12 @@ def spelled(name: str) -> str:
 
 def leaves(value: Any) -> dict[str, Leaf]:
     """Every managed leaf of a dataclass, by path: `comment`, `origins[s3].domainName`, `tags[team]`, `behaviors.order`."""
-    return dict(_dataclass_leaves(value, "", Impact.ONLINE, False))
+    return {path: leaf for path, leaf in _dataclass_leaves(value, "", Impact.ONLINE, False) if leaf.value is not UNMANAGED}
+
+
+def unmanaged_paths(value: Any) -> Paths:
+    """The paths left to others: an UNMANAGED field has no leaf, and everything below it on the other side is not ours either."""
+    return Paths(path for path, leaf in _dataclass_leaves(value, "", Impact.ONLINE, False) if leaf.value is UNMANAGED)
 
 
 def _dataclass_leaves(value: Any, prefix: str, impact: ImpactRule, secret: bool) -> Iterator[tuple[str, Leaf]]:
@@ -103,8 +108,6 @@ def _dataclass_leaves(value: Any, prefix: str, impact: ImpactRule, secret: bool)
 
 
 def _leaves(value: Any, path: str, impact: ImpactRule, secret: bool, own: Mapping[str, Any]) -> Iterator[tuple[str, Leaf]]:
-    if value is UNMANAGED:
-        return
     if isinstance(value, SecretValue):
         yield path, Leaf(value, impact, True)
     elif dataclasses.is_dataclass(value):

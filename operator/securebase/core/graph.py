@@ -59,6 +59,7 @@ class Node:
     region   where it lives; empty = the object's region
     after    nodes that must exist first although no value of theirs is needed
     guards   pruning it takes data or traffic away: needs approval
+    task     done once and then forgotten (an invalidation): never counts against readiness, leaves the graph when acknowledged
     """
 
     id: str
@@ -68,6 +69,7 @@ class Node:
     role: Role = Role.OWNED
     after: frozenset[str] = frozenset()
     guards: bool = False
+    task: bool = False
 
     def dependencies(self) -> frozenset[str]:
         """Ids of the nodes this one needs."""

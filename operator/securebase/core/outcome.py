@@ -26,13 +26,13 @@ class Outcome:
 
 def of_report(report: Report, policy: Policy) -> Outcome:
     """The outcome of a pass that got as far as a plan."""
-    problem = _gravest(report.results)
+    lasting = [result for result in report.results if not result.task]
+    problem, synced, soonest = _gravest(lasting), _synced(report, policy), _soonest(report.results)
     if problem is not None:
-        return of_error(problem.problem or Transient(problem.reason, problem.message), problem.prior.id, synced=_synced(report, policy), after=_soonest(report.results))
-    moving = [result for result in report.results if result.state != State.READY.value]
-    synced = _synced(report, policy)
+        return of_error(problem.problem or Transient(problem.reason, problem.message), problem.prior.id, synced=synced, after=soonest)
+    moving = [result for result in lasting if result.state != State.READY.value]
     if not moving:
-        return Outcome("ready", (Condition(READY, True, "Ready", f"{len(report.results)} resources are ready"), synced, *_still()))
+        return Outcome("ready", (Condition(READY, True, "Ready", f"{len(lasting)} resources are ready"), synced, *_still()), after=soonest)
     why = _told(moving)
     if policy.mode is not Mode.ENFORCE:
         return Outcome("observed", (Condition(READY, False, "NotReady", why), synced, *_still()))
@@ -40,7 +40,7 @@ def of_report(report: Report, policy: Policy) -> Outcome:
         return Outcome("held", (Condition(READY, True, "Ready", "what there is is ready"), synced, *_still()))
     ready = Condition(READY, False, moving[0].reason or "Progressing", why)
     busy = Condition(RECONCILING, True, moving[0].reason or "Progressing", why)
-    return Outcome("progressing", (ready, synced, busy, _not_stalled()), after=_soonest(report.results) or POLL_SECONDS)
+    return Outcome("progressing", (ready, synced, busy, _not_stalled()), after=soonest or POLL_SECONDS)
 
 
 def of_error(error: ReconcileError, node: str = "", *, synced: Condition | None = None, after: float | None = None) -> Outcome:
@@ -98,7 +98,7 @@ def _synced(report: Report, policy: Policy) -> Condition:
         return Condition(SYNCED, False, "OutsideWindow", f"{_held(plan)}; waits for policy.window")
     if Gate.FIGHT in held:
         return Condition(SYNCED, False, "Fight", _held(plan))
-    if any(result.state not in (State.READY.value, State.PENDING.value) for result in report.results):
+    if any(result.state not in (State.READY.value, State.PENDING.value) for result in report.results if not result.task):
         return Condition(SYNCED, False, "Progressing", _told([r for r in report.results if r.state != State.READY.value]))
     return Condition(SYNCED, True, "Synced", "AWS holds what the spec says")
 

@@ -70,9 +70,10 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """All steps of one pass, in execution order; deletions last."""
+    """All steps of one pass, in execution order; deletions last. `approved`: the hash by which a person opened its gates."""
 
     steps: tuple[Step, ...]
+    approved: str = ""
 
     @property
     def hash(self) -> str:
@@ -187,7 +188,8 @@ def gated(plan: Plan, policy: Policy, now: datetime, approved: str) -> Plan:
     marked = Plan(tuple(_with_gates(step, policy, now) for step in plan.steps))
     if not approved or marked.hash != approved:
         return marked
-    return Plan(tuple(replace(step, held={path: to for path, to in step.held.items() if to is not Gate.APPROVAL}) for step in marked.steps))
+    opened = (replace(step, held={path: to for path, to in step.held.items() if to is not Gate.APPROVAL}) for step in marked.steps)
+    return Plan(tuple(opened), approved)
 
 
 def _with_gates(step: Step, policy: Policy, now: datetime) -> Step:

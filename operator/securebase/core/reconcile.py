@@ -81,6 +81,7 @@ class NodeResult:
     message: str = ""
     drift: tuple[str, ...] = ()
     after: float | None = None
+    task: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,9 +102,11 @@ class Report:
         return tuple(f"{result.prior.id}.{path}" if path else result.prior.id for result in self.results for path in result.drift)
 
 
-def targets_of(graph: Graph, subject: Subject, attributes: Mapping[str, Mapping[str, str]]) -> dict[str, Target[Any]]:
-    """A target per node, references filled in as far as known."""
-    return {node.id: _target(node, subject, attributes) for node in graph}
+def targets_of(
+    graph: Graph, subject: Subject, attributes: Mapping[str, Mapping[str, str]], nodes: Iterable[Node] | None = None
+) -> dict[str, Target[Any]]:
+    """A target per node (of the graph, or of those given), references filled in as far as known."""
+    return {node.id: _target(node, subject, attributes) for node in (graph if nodes is None else nodes)}
 
 
 def _target(node: Node, subject: Subject, attributes: Mapping[str, Mapping[str, str]]) -> Target[Any]:
@@ -233,8 +236,8 @@ class _Pass:
     def run(self) -> Report:
         nodes = [step for step in self.plan.steps if step.node.id in self.graph.nodes and step.action is not Action.DELETE]
         for step in nodes:
-            self.results[step.node.id] = self._guarded(step, self._node)
-        settled = all(result.state == State.READY.value and result.problem is None for result in self.results.values())
+            self.results[step.node.id] = replace(self._guarded(step, self._node), task=step.node.task)
+        settled = all(result.state == State.READY.value and result.problem is None for result in self.results.values() if not result.task)
         pruning = [step for step in self.plan.steps if step.action is Action.DELETE or step.node.id not in self.graph.nodes]
         leaving = [self._guarded(step, self._prune if settled else self._prune_later) for step in pruning]
         kept = [result for result in leaving if result.state != "ABSENT"]

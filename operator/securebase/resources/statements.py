@@ -21,7 +21,7 @@ def parsed(text: str) -> dict[str, Any]:
     """A statement or document from its JSON text."""
     value = json.loads(text)
     if not isinstance(value, dict):
-        raise ValueError("a policy must be a JSON object")
+        raise TypeError("a policy must be a JSON object")
     return value
 
 

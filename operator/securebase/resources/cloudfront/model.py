@@ -122,7 +122,7 @@ class Origin:
 
     id: str
     domain_name: str = managed(impact=_moves_traffic)
-    connection: Connection
+    connection: Connection = managed()
     path: str = managed(impact=_moves_traffic, default="")
     access_control_id: str = managed(impact=_unguards, default="")
     headers: tuple[OriginHeader, ...] = managed(key="name", default=())
@@ -138,7 +138,7 @@ class OriginGroup:
     id: str
     primary: str = managed(impact=_moves_traffic)
     secondary: str = managed(impact=_moves_traffic)
-    status_codes: frozenset[int]
+    status_codes: frozenset[int] = managed()
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,7 +164,7 @@ class CacheBehavior:
 
     path_pattern: str
     target_origin: str = managed(impact=_moves_traffic)
-    cache_policy_id: str
+    cache_policy_id: str = managed()
     viewer_protocol: str = managed(impact=_weaker_viewer_protocol, default="redirect-to-https")
     allowed_methods: frozenset[str] = managed(impact=_takes_away, default=SAFE_METHODS)
     cached_methods: frozenset[str] = SAFE_METHODS
@@ -255,9 +255,9 @@ class CachePolicy:
     """What belongs into the cache key, and for how many seconds. Attribute: id."""
 
     name: str = managed(impact=Impact.REPLACE)
-    min_ttl: int
-    default_ttl: int
-    max_ttl: int
+    min_ttl: int = managed()
+    default_ttl: int = managed()
+    max_ttl: int = managed()
     gzip: bool = True
     brotli: bool = True
     headers: Selection = NOTHING
@@ -364,7 +364,7 @@ class Function:
     """A CloudFront function, published. Attribute: arn, only while what is LIVE is this code."""
 
     name: str = managed(impact=Impact.REPLACE)
-    code: str
+    code: str = managed()
     runtime: str = "cloudfront-js-2.0"
     comment: str = ""
 
@@ -382,7 +382,7 @@ class MonitoringSubscription:
 
 @dataclass(frozen=True, slots=True)
 class Invalidation:
-    """One request to forget cached paths; never changed, READY when completed. `token` makes the same request once, however often it is tried."""
+    """One request to forget cached paths; never changed, READY when completed. `token` makes it once, however often it is tried."""
 
     distribution_id: str = managed(impact=Impact.REPLACE)
     paths: frozenset[str] = managed(impact=Impact.REPLACE)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from securebase.core.fields import Impact, managed
@@ -26,7 +26,7 @@ class MetricQuery:
     expression: str = ""
     namespace: str = ""
     metric_name: str = ""
-    dimensions: Mapping[str, str] | None = None
+    dimensions: Mapping[str, str] = field(default_factory=dict)
     stat: str = ""
     period: int = 0
     unit: str = ""
@@ -53,15 +53,15 @@ class Alarm:
 
     name: str = managed(impact=Impact.REPLACE)
     tags: Mapping[str, str] = managed(open=True)
-    comparison: str
-    evaluation_periods: int
-    datapoints_to_alarm: int
+    comparison: str = managed()
+    evaluation_periods: int = managed()
+    datapoints_to_alarm: int = managed()
     threshold: float | None = None
     treat_missing_data: str = "missing"
     description: str = ""
     namespace: str = ""
     metric_name: str = ""
-    dimensions: Mapping[str, str] | None = None
+    dimensions: Mapping[str, str] = field(default_factory=dict)
     statistic: str = ""
     extended_statistic: str = ""
     period: int = 0

@@ -1,0 +1,130 @@
+"""The tagging API over all services: alarms and certificates added, filters and pages honoured, regions kept apart.
+
+Resource Groups Tagging API reference, GetResources: tagged resources of the region only (CloudFront's are in us-east-1), TagFilters
+are joined by AND, at most 100 a page (ResourcesPerPage; 50 by default), at most 100 ARNs in ResourceARNList.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from lab.aws.context import Lab
+from lab.aws.wire import AwsFault, Call, Reply, answer, result_of
+
+Tags = dict[str, str]
+_DEFAULT_PAGE, _MOST_ITEMS = 50, 100
+
+
+def _pairs(tags: list[dict[str, str]]) -> Tags:
+    return {tag["Key"]: tag.get("Value", "") for tag in tags}
+
+
+def resource_type(arn: str) -> tuple[str, str]:
+    """Service and type as ResourceTypeFilters names them: ('cloudfront', 'distribution'); SNS and S3 ARNs name no type."""
+    parts = arn.split(":", 5)
+    service = parts[2]
+    match service:
+        case "sns":
+            return service, "topic"
+        case "s3":
+            return service, "bucket"
+    return service, parts[5].replace("/", ":").partition(":")[0]
+
+
+class Tagging:
+    services = frozenset({"resourcegroupstaggingapi", "cloudwatch", "acm", "cloudfront", "sns", "s3", "logs", "route53"})
+
+    def __init__(self, lab: Lab) -> None:
+        self._lab = lab
+        self.reset()
+
+    def reset(self) -> None:
+        # What ministack's tagging API does not list: ARN -> tags, of alarms and certificates.
+        self._extra: dict[str, Tags] = {}
+        self._cached: dict[tuple[str, str], list[tuple[str, Tags]]] = {}
+
+    async def before(self, call: Call) -> Reply | None:
+        if call.operation == "GetResources":
+            return await self._resources(call)
+        return None
+
+    async def after(self, call: Call, reply: Reply) -> Reply:
+        if call.is_write and reply.ok:
+            self._cached = {key: value for key, value in self._cached.items() if key[0] != call.account}
+            match call.service:
+                case "cloudwatch" if call.params:
+                    self._note_alarm(call)
+                case "acm":
+                    self._note_certificate(call, reply)
+        return reply
+
+    def _note_alarm(self, call: Call) -> None:
+        prefix = f"arn:aws:cloudwatch:{call.region}:{call.account}:alarm:"
+        match call.operation:
+            case "PutMetricAlarm" | "PutCompositeAlarm":
+                # PutMetricAlarm, Tags: "If you are using this operation to update an existing alarm, any tags ... are ignored".
+                self._extra.setdefault(prefix + call.params["AlarmName"], _pairs(call.params.get("Tags", [])))
+            case "DeleteAlarms":
+                for name in call.params["AlarmNames"]:
+                    self._extra.pop(prefix + name, None)
+            case "TagResource":
+                self._extra.setdefault(call.params["ResourceARN"], {}).update(_pairs(call.params["Tags"]))
+            case "UntagResource":
+                for key in call.params["TagKeys"]:
+                    self._extra.get(call.params["ResourceARN"], {}).pop(key, None)
+
+    def _note_certificate(self, call: Call, reply: Reply) -> None:
+        arn = call.params.get("CertificateArn", "")
+        match call.operation:
+            case "RequestCertificate" | "ImportCertificate":
+                self._extra.setdefault(result_of(call, reply)["CertificateArn"], _pairs(call.params.get("Tags", [])))
+            case "AddTagsToCertificate":
+                self._extra.setdefault(arn, {}).update(_pairs(call.params["Tags"]))
+            case "RemoveTagsFromCertificate":
+                for tag in call.params["Tags"]:
+                    self._extra.get(arn, {}).pop(tag["Key"], None)
+            case "DeleteCertificate":
+                self._extra.pop(arn, None)
+
+    async def _all(self, account: str, region: str) -> list[tuple[str, Tags]]:
+        """Every tagged resource of the account and region, in a stable order."""
+        key = (account, region)
+        if key not in self._cached:
+            listed = await self._lab.backends.ask("resourcegroupstaggingapi", "GetResources", {}, account, region)
+            found = {entry["ResourceARN"]: _pairs(entry["Tags"]) for entry in listed["ResourceTagMappingList"]}
+            found |= {arn: tags for arn, tags in self._extra.items() if arn.split(":")[3:5] == [region, account]}
+            global_only = {"cloudfront", "route53"}
+            self._cached[key] = sorted(
+                (arn, tags) for arn, tags in found.items() if tags and (region == "us-east-1" or arn.split(":")[2] not in global_only)
+            )
+        return self._cached[key]
+
+    async def _resources(self, call: Call) -> Reply:
+        params = call.params
+        if len(params.get("ResourceARNList", [])) > _MOST_ITEMS:
+            raise AwsFault("InvalidParameterException", "ResourceARNList can contain at most 100 ARNs.")
+        chosen = [(arn, tags) for arn, tags in await self._all(call.account, call.region) if _matches(params, arn, tags)]
+        start = int(params.get("PaginationToken") or 0)
+        size = min(int(params.get("ResourcesPerPage") or _DEFAULT_PAGE), _MOST_ITEMS)
+        result: dict[str, Any] = {
+            "ResourceTagMappingList": [
+                {"ResourceARN": arn, "Tags": [{"Key": key, "Value": value} for key, value in sorted(tags.items())]}
+                for arn, tags in chosen[start : start + size]
+            ],
+            "PaginationToken": str(start + size) if start + size < len(chosen) else "",
+        }
+        return answer(call, result)
+
+
+def _matches(params: dict[str, Any], arn: str, tags: Tags) -> bool:
+    wanted = params.get("ResourceARNList")
+    if wanted and arn not in wanted:
+        return False
+    service, kind = resource_type(arn)
+    types = params.get("ResourceTypeFilters")
+    if types and service not in types and f"{service}:{kind}" not in types:
+        return False
+    return all(
+        entry["Key"] in tags and (not entry.get("Values") or tags[entry["Key"]] in entry["Values"])
+        for entry in params.get("TagFilters", [])
+    )

@@ -1,0 +1,133 @@
+"""The composition root: makes every part of the operator once and runs it."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import random
+import signal
+import socket
+import time
+
+from prometheus_client import CollectorRegistry
+
+from securebase import __version__
+from securebase.clients.aws import AwsClients, ClientSettings
+from securebase.clients.kubernetes import Kubernetes, load_configuration
+from securebase.clients.limits import RateLimiter
+from securebase.core.breakers import MassDeletion
+from securebase.core.kind import ObjectRef
+from securebase.kinds.registry import KINDS
+from securebase.resources.registry import Drivers, aws_drivers
+from securebase.runtime.account_passes import AccountPasses
+from securebase.runtime.accounts import Accounts
+from securebase.runtime.engine import SharedUse
+from securebase.runtime.events import Recorder
+from securebase.runtime.heartbeat import Heartbeat
+from securebase.runtime.lease import Lease
+from securebase.runtime.objects import Objects
+from securebase.runtime.operator import Operator, Parts
+from securebase.runtime.queue import Key, WorkQueue
+from securebase.runtime.reconciler import Reconciler
+from securebase.runtime.secrets import ClusterSources, SecretWatch
+from securebase.runtime.shared import Process
+from securebase.runtime.sweeper import Sweeper
+from securebase.settings import Settings
+from securebase.telemetry.logging import Redactor, configure_logging
+from securebase.telemetry.metrics import Metrics
+
+log = logging.getLogger(__name__)
+
+
+def run(settings: Settings) -> int:
+    """Run the operator until SIGTERM or SIGINT. The exit code."""
+    redactor = Redactor()
+    configure_logging(settings.log_level, settings.log_format, redactor)
+    asyncio.run(_run(settings, redactor))
+    return 0
+
+
+async def _run(settings: Settings, redactor: Redactor) -> None:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    parts = build(settings, redactor)
+    queue = WorkQueue(time.monotonic, random.Random())
+    await Operator(parts, queue, lambda port: log.info("serving /metrics, /healthz and /readyz on port %d", port)).run(stop)
+
+
+def build(settings: Settings, redactor: Redactor) -> Parts:
+    """Every part, connected."""
+    registry = CollectorRegistry()
+    metrics = Metrics(registry)
+    metrics.build_info.labels(__version__).set(1)
+    heartbeat = Heartbeat(time.monotonic, settings.workers)
+    configuration = load_configuration(settings.workers + 8)
+    unfenced = Kubernetes(configuration)
+    identity = settings.identity or f"{socket.gethostname()}-{os.getpid()}"
+    lease = Lease(
+        unfenced, settings.lease_namespace, settings.lease_name, identity, settings.lease_duration, settings.lease_renew_deadline, time.monotonic
+    )
+    api = Kubernetes(configuration, lease.fence)
+    limiter = RateLimiter(clock=time.monotonic, sleep=time.sleep, scale=settings.aws_rate_scale)
+    clients = AwsClients(
+        limiter=limiter,
+        version=__version__,
+        observer=_Observer(metrics, heartbeat),
+        fence=lease.fence,
+        redact=redactor.redact,
+        settings=ClientSettings(max_connections=settings.workers + 8),
+    )
+    objects, account_objects = Objects(settings.fight_rounds), Objects()
+    accounts = Accounts(clients, time.time)
+    instance = settings.instance or _cluster_uid(unfenced)
+    process = Process(instance, clients, Drivers(aws_drivers(), time.time), accounts, SharedUse(), MassDeletion(time.time), time.time)
+    events = Recorder(api, time.time, redactor.redact)
+
+    def outputs_of(ref: ObjectRef) -> dict[str, str] | None:
+        entry = objects.get(Key(ref.kind, ref.namespace, ref.name))
+        return dict(entry.status.get("outputs") or {}) if entry is not None else None
+
+    sources = ClusterSources(api, outputs_of, redactor.conceal)
+    kinds = {kind.kind: kind for kind in KINDS}
+    log.info("securebase-operator %s, instance %s, replica %s", __version__, instance, identity)
+    return Parts(
+        kinds=kinds,
+        objects=objects,
+        account_objects=account_objects,
+        accounts=accounts,
+        reconciler=Reconciler(process, kinds, objects, api, sources, events, metrics, time.time),
+        account_passes=AccountPasses(accounts, account_objects, objects, api, events, metrics, time.time),
+        sweeper=Sweeper(process, objects, metrics, time.time),
+        lease=lease,
+        metrics=metrics,
+        registry=registry,
+        heartbeat=heartbeat,
+        watch_secrets=lambda changed: SecretWatch(api, settings.secrets_in(), changed),
+        namespaces=settings.watched(),
+        workers=settings.workers,
+        http_host=settings.http_host,
+        http_port=settings.http_port,
+    )
+
+
+class _Observer:
+    """Counts AWS calls, and takes each answered one as a sign of life."""
+
+    def __init__(self, metrics: Metrics, heartbeat: Heartbeat) -> None:
+        self._metrics, self._heartbeat = metrics, heartbeat
+
+    def aws_call(self, service: str, operation: str, code: str, seconds: float) -> None:
+        self._metrics.aws_call(service, operation, code, seconds)
+        self._heartbeat.progress()
+
+    def aws_throttle_wait(self, service: str, operation: str, seconds: float) -> None:
+        self._metrics.aws_throttle_wait(service, operation, seconds)
+        self._heartbeat.progress()
+
+
+def _cluster_uid(api: Kubernetes) -> str:
+    """The instance's default: the UID of the namespace kube-system lives as long as the cluster."""
+    return str(api.get("/api/v1/namespaces/kube-system")["metadata"]["uid"])

@@ -1,0 +1,123 @@
+"""What a kind is to the core: what it needs gathered, and one pure function from spec and facts to a graph."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from securebase.core.errors import ReferenceNotFound
+from securebase.core.fields import UNMANAGED, SecretValue
+from securebase.core.graph import Graph
+from securebase.core.identity import Identity
+from securebase.core.policy import OnDelete
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class SecretRef:
+    """One key of one Secret."""
+
+    namespace: str
+    name: str
+    key: str
+
+    def __str__(self) -> str:
+        return f"Secret {self.namespace}/{self.name} key {self.key}"
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class ObjectRef:
+    """Another custom resource whose outputs are needed."""
+
+    kind: str
+    namespace: str
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.namespace}/{self.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class Needs:
+    """What must be gathered before composing."""
+
+    secrets: frozenset[SecretRef] = frozenset()
+    objects: frozenset[ObjectRef] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What was gathered. Without a cluster (`offline`) an unknown Secret is left uncompared instead of missing."""
+
+    secrets: Mapping[SecretRef, SecretValue] = field(default_factory=dict)
+    objects: Mapping[ObjectRef, Mapping[str, str]] = field(default_factory=dict)
+    offline: bool = False
+
+    def secret(self, ref: SecretRef) -> SecretValue:
+        """The value and version of a Secret's key; ReferenceNotFound while it does not exist."""
+        found = self.secrets.get(ref)
+        if found is not None:
+            return found
+        if self.offline:
+            unknown: SecretValue = UNMANAGED
+            return unknown
+        raise ReferenceNotFound(f"{ref} does not exist")
+
+    def outputs(self, ref: ObjectRef) -> Mapping[str, str]:
+        """The outputs of another object; ReferenceNotFound while it has none."""
+        found = self.objects.get(ref)
+        if found is None:
+            raise ReferenceNotFound(f"{ref} does not exist or has no outputs yet")
+        return found
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """Where an object's resources live and what they are tagged with.
+
+    tags      the account's defaults under the object's own; without the owner tag, which drivers add
+    requests  annotations that ask for something once and were not acknowledged yet, without the prefix `securebase.io/`
+    """
+
+    identity: Identity
+    account_id: str
+    region: str
+    partition: str = "aws"
+    tags: Mapping[str, str] = field(default_factory=dict)
+    requests: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyDefaults:
+    """What becomes of an object's resources where its spec does not say."""
+
+    on_delete: OnDelete = OnDelete.DELETE
+    deletion_protection: bool = False
+
+
+class Kind(Protocol):
+    """One kind of custom resource, as one small pure module defines it."""
+
+    @property
+    def kind(self) -> str:
+        """`CdnDistribution`."""
+
+    @property
+    def plural(self) -> str:
+        """`cdndistributions`."""
+
+    @property
+    def model(self) -> type[Any]:
+        """The pydantic model of the whole object (`api.cdn.CdnDistribution`)."""
+
+    def defaults(self, spec: Any) -> PolicyDefaults:
+        """What the kind says where `policy` says nothing."""
+
+    def needs(self, spec: Any, namespace: str) -> Needs:
+        """What `compose` will ask the facts for."""
+
+    def compose(self, spec: Any, facts: Facts, context: Context) -> Graph:
+        """The resources this spec wants. Raises Terminal for what only a changed spec can mend."""
+
+    def outputs(self, spec: Any, attributes: Mapping[str, Mapping[str, str]]) -> Mapping[str, str]:
+        """What others want to know, from the attributes of observed nodes: for status and the ConfigMap."""

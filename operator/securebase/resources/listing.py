@@ -1,0 +1,133 @@
+"""Complete listings shared by everybody who asks at the same time, and turns for what no listing returns."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final, Generic, TypeVar
+
+K = TypeVar("K")
+V = TypeVar("V")
+
+STORM_SECONDS: Final = 60.0
+"""How old a listing may be for a search that a hundred passes make at once. Our own writes are in it at any age."""
+
+LAG_SECONDS: Final = 60.0
+"""How long an outside's listing may miss what we just wrote."""
+
+_NEVER: Final = float("-inf")
+
+
+class Listing(Generic[K, V]):
+    """Everything of one type, by key. `read` lists all of it; it runs once for all threads that ask while it would run.
+
+    What we wrote ourselves shows at once: lists are eventually consistent, so a key we `put` is in every listing begun within
+    `LAG_SECONDS` after, a key we `drop`ped in none.
+    """
+
+    def __init__(self, read: Callable[[], Mapping[K, V]], clock: Callable[[], float]) -> None:
+        self._read = read
+        self._clock = clock
+        self._flight = threading.Lock()
+        self._state = threading.Lock()
+        self._begun = _NEVER
+        self._items: Mapping[K, V] = {}
+        self._failed = _NEVER
+        self._error: Exception | None = None
+        self._written: dict[K, tuple[float, V | None]] = {}
+
+    def get(self, max_age: float = 0.0) -> Mapping[K, V]:
+        """A listing begun at most `max_age` seconds before this call; with 0, one begun after it.
+
+        A failed read fails all who waited for it, and nobody who asks later.
+        """
+        asked = self._clock()
+        if (items := self._known(asked, max_age)) is not None:
+            return items
+        with self._flight:
+            if (items := self._known(asked, max_age)) is not None:
+                return items
+            begun = self._clock()
+            try:
+                read = self._read()
+            except Exception as error:
+                with self._state:
+                    self._failed, self._error = begun, error
+                raise
+            with self._state:
+                self._begun, self._items = begun, self._with_own_writes(read, begun)
+                return self._items
+
+    def forget(self) -> None:
+        """The next who asks gets a new listing, however old a one would do."""
+        with self._state:
+            self._begun = _NEVER
+
+    def put(self, key: K, value: V) -> None:
+        """We made it, or saw it by its id."""
+        self._note(key, value)
+
+    def drop(self, key: K) -> None:
+        """We removed it, or saw by its id that it is gone."""
+        self._note(key, None)
+
+    def _note(self, key: K, value: V | None) -> None:
+        with self._state:
+            self._written[key] = (self._clock(), value)
+            items = {name: item for name, item in self._items.items() if name != key}
+            self._items = items if value is None else {**items, key: value}
+
+    def _known(self, asked: float, max_age: float) -> Mapping[K, V] | None:
+        with self._state:
+            if self._error is not None and self._failed >= asked:
+                raise self._error
+            return self._items if self._begun >= asked - max_age else None
+
+    def _with_own_writes(self, read: Mapping[K, V], begun: float) -> Mapping[K, V]:
+        self._written = {key: write for key, write in self._written.items() if write[0] > begun - LAG_SECONDS}
+        items = dict(read)
+        for key, (_, value) in self._written.items():
+            if value is None:
+                items.pop(key, None)
+            else:
+                items.setdefault(key, value)
+        return items
+
+
+@dataclass(frozen=True, slots=True)
+class Read(Generic[V]):
+    """An answer and when (clock seconds) it was read."""
+
+    value: V
+    at: float
+
+
+class Turns(Generic[K, V]):
+    """Answers of what can only be read one by one: each round a slice of the keys is read again, the longest unread first."""
+
+    def __init__(self, clock: Callable[[], float], share: float = 0.1, at_least: int = 10) -> None:
+        self._clock = clock
+        self._share = share
+        self._at_least = at_least
+        self._lock = threading.Lock()
+        self._reads: dict[K, Read[V]] = {}
+
+    def round(self, keys: Iterable[K], read: Callable[[Sequence[K]], Mapping[K, V]]) -> Mapping[K, Read[V]]:
+        """Answers for all the keys, those whose turn it is just read. Keys not asked for any more are forgotten."""
+        with self._lock:
+            wanted = list(dict.fromkeys(keys))
+            self._reads = {key: self._reads[key] for key in wanted if key in self._reads}
+            due = sorted(wanted, key=lambda key: self._reads[key].at if key in self._reads else float("-inf"))
+            unread = sum(key not in self._reads for key in wanted)
+            due = due[: max(unread, self._at_least, round(len(wanted) * self._share))]
+        now = self._clock()
+        fresh = read(due)
+        with self._lock:
+            self._reads.update({key: Read(value, now) for key, value in fresh.items()})
+            return {key: self._reads[key] for key in wanted if key in self._reads}
+
+    def put(self, key: K, value: V) -> None:
+        """Remember an answer that was read, or written, out of turn."""
+        with self._lock:
+            self._reads[key] = Read(value, self._clock())

@@ -1,0 +1,127 @@
+"""Tags as drivers need them: the owner apart from the rest, what a write has to change, and what the tagging API knows of a type."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from securebase.clients.aws import AwsScope
+from securebase.core.diff import Change
+from securebase.core.graph import references
+from securebase.core.identity import OWNER_TAG, Identity
+from securebase.resources.listing import LAG_SECONDS, Listing, Read, Turns
+
+INDEX_SWEEPS: Final = 10
+"""Every how many sweeps the tagging API is asked for all tags of a type."""
+
+_AWS_PREFIX: Final = "aws:"
+
+
+@dataclass(frozen=True, slots=True)
+class Tagged:
+    """A resource's tags: the value of the owner tag ("" without one), and all others but AWS's own."""
+
+    owner: str
+    rest: Mapping[str, str]
+
+    @classmethod
+    def of(cls, tags: Mapping[str, str]) -> Tagged:
+        """From all tags of a resource."""
+        return cls(tags.get(OWNER_TAG, ""), {key: value for key, value in tags.items() if key != OWNER_TAG and not key.startswith(_AWS_PREFIX)})
+
+    @classmethod
+    def of_list(cls, tags: Iterable[Mapping[str, Any]]) -> Tagged:
+        """From AWS's list of `Key` and `Value`."""
+        return cls.of({str(tag["Key"]): str(tag.get("Value", "")) for tag in tags})
+
+
+def tag_map(owner: str, tags: Mapping[str, str]) -> dict[str, str]:
+    """All tags to put on a new resource."""
+    return {**tags, OWNER_TAG: owner}
+
+
+def tag_list(tags: Mapping[str, str]) -> list[dict[str, str]]:
+    """Tags as most of AWS's APIs take them."""
+    return [{"Key": key, "Value": value} for key, value in sorted(tags.items())]
+
+
+def tags_to_put(want: Mapping[str, str], have: Mapping[str, str]) -> dict[str, str]:
+    """Wanted tags that are missing or have another value."""
+    return {key: value for key, value in want.items() if have.get(key) != value}
+
+
+def tags_to_remove(changes: Sequence[Change], want: Mapping[str, str]) -> list[str]:
+    """Keys that a plan takes away. Others' keys are in no change."""
+    keys = (change.path.removeprefix("tags[").removesuffix("]") for change in changes if change.path.startswith("tags["))
+    return sorted(key for key in keys if key not in want)
+
+
+def unresolved(*texts: str) -> bool:
+    """Whether a locator still waits for another node."""
+    return any(True for text in texts for _ in references(text))
+
+
+def owned_nodes(owners: Mapping[str, str], identity: Identity) -> dict[str, str]:
+    """Node id -> external id of what belongs to one identity, from external id -> owner."""
+    prefix = identity.owner("")
+    return {owner.removeprefix(prefix): external_id for external_id, owner in owners.items() if owner.startswith(prefix) and owner != prefix}
+
+
+class TagIndex:
+    """Every resource of a type that has an owner tag, by ARN, as the Resource Groups Tagging API knows it: 100 a page, and late by seconds to minutes."""
+
+    def __init__(self, aws: AwsScope, clock: Callable[[], float], resource_type: str) -> None:
+        self._aws = aws
+        self._type = resource_type
+        self._listing: Listing[str, Tagged] = Listing(self._read, clock)
+
+    def get(self, max_age: float = 0.0) -> Mapping[str, Tagged]:
+        """By ARN; at most `max_age` seconds old."""
+        return self._listing.get(max_age)
+
+    def owners(self, max_age: float = 0.0) -> dict[str, str]:
+        """ARN -> owner."""
+        return {arn: tagged.owner for arn, tagged in self.get(max_age).items()}
+
+    def _read(self) -> dict[str, Tagged]:
+        pages = self._aws.pages("resourcegroupstaggingapi", "get_resources", ResourceTypeFilters=[self._type], TagFilters=[{"Key": OWNER_TAG}])
+        return {str(entry["ResourceARN"]): Tagged.of_list(entry.get("Tags", [])) for page in pages for entry in page["ResourceTagMappingList"]}
+
+
+class SweptTags:
+    """Tags of many resources at the price of a few reads a sweep: the index now and then, one by one in small turns what it does not know."""
+
+    def __init__(self, index: TagIndex, read: Callable[[str], Tagged], clock: Callable[[], float]) -> None:
+        self._index = index
+        self._read_one = read
+        self._clock = clock
+        self._turns: Turns[str, Tagged] = Turns(clock, share=0.005, at_least=5)
+        self._sweeps = 0
+        self._written: dict[str, float] = {}
+
+    def fresh(self, arn: str) -> Tagged:
+        """Read now."""
+        tagged = self._read_one(arn)
+        self._turns.put(arn, tagged)
+        return tagged
+
+    def wrote(self, arn: str, tagged: Tagged) -> None:
+        """We put these tags there; the index may not know for a while."""
+        self._written[arn] = self._clock()
+        self._turns.put(arn, tagged)
+
+    def sweep(self, arns: Sequence[str]) -> Mapping[str, Read[Tagged]]:
+        """Tags of every resource, the oldest read again."""
+        if self._sweeps % INDEX_SWEEPS == 0:
+            self._take_index(arns)
+        self._sweeps += 1
+        return self._turns.round(arns, lambda due: {arn: self._read_one(arn) for arn in due})
+
+    def _take_index(self, arns: Sequence[str]) -> None:
+        begun = self._clock()
+        self._written = {arn: at for arn, at in self._written.items() if at > begun - LAG_SECONDS}
+        known = self._index.get()
+        for arn in arns:
+            if arn in known and arn not in self._written:
+                self._turns.put(arn, known[arn])

@@ -1,0 +1,208 @@
+"""One object, from its document to a report: gather, compose, reconcile. The same for the operator and for the commands."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Protocol
+
+from pydantic import ValidationError
+
+from securebase.clients.aws import AwsClients
+from securebase.core.breakers import CONFIRM_ANNOTATION, MassDeletion
+from securebase.core.driver import Driver
+from securebase.core.errors import ReconcileError, ReferenceNotFound, Terminal, Transient
+from securebase.core.fields import SecretValue
+from securebase.core.graph import Graph, InvalidGraph
+from securebase.core.identity import Identity
+from securebase.core.kind import Context, Facts, Kind, Needs, ObjectRef, SecretRef
+from securebase.core.plan import Prior
+from securebase.core.policy import Adopt, Changes, Mode, OnDelete, Policy
+from securebase.core.reconcile import Subject
+from securebase.resources.registry import Drivers
+from securebase.runtime.accounts import Account, Accounts
+
+PREFIX = "securebase.io/"
+REQUESTS = ("invalidate",)
+
+
+class SharedUse:
+    """Who uses which shared resource, as far as this process has seen. Thread-safe."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._users: dict[tuple[str, str, str], set[Identity]] = {}
+
+    def use(self, account: str, identity: Identity, used: set[tuple[str, str]]) -> None:
+        """This object uses exactly these (type, external id) pairs now."""
+        with self._lock:
+            for (where, type_, external_id), users in list(self._users.items()):
+                if where == account and (type_, external_id) not in used:
+                    users.discard(identity)
+                    if not users:
+                        del self._users[where, type_, external_id]
+            for type_, external_id in used:
+                self._users.setdefault((account, type_, external_id), set()).add(identity)
+
+    def others(self, account: str, identity: Identity, type_: str, external_id: str) -> bool:
+        """Whether anybody else uses it."""
+        with self._lock:
+            return bool(self._users.get((account, type_, external_id), set()) - {identity})
+
+
+@dataclass(slots=True)
+class AccountWorld:
+    """`core.reconcile.World` of one object: its account's drivers, and what the process shares."""
+
+    clients: AwsClients
+    drivers: Drivers
+    account: Account
+    clock: Callable[[], float]
+    shared: SharedUse
+    breaker: MassDeletion
+    store_intent: Callable[[str, int], None]
+
+    def driver(self, type: str, region: str) -> Driver:
+        return self.drivers.of(self.clients.scope(self.account.config, region), type)
+
+    def now(self) -> float:
+        return self.clock()
+
+    def intend(self, node: str, incarnation: int) -> None:
+        self.store_intent(node, incarnation)
+
+    def used_elsewhere(self, identity: Identity, type: str, external_id: str) -> bool:
+        return self.shared.others(self.account.config.account_id, identity, type, external_id)
+
+    def admit_deletion(self, scope: str, what: str, total: int, *, confirmed: bool) -> None:
+        self.breaker.admit(scope, what, total, confirmed=confirmed)
+
+
+class Sources(Protocol):
+    """Where an object's references are looked up."""
+
+    offline: bool
+
+    def secret(self, ref: SecretRef) -> SecretValue:
+        """ReferenceNotFound when it does not exist."""
+
+    def outputs(self, ref: ObjectRef) -> Mapping[str, str]:
+        """ReferenceNotFound when it does not exist or has no outputs yet."""
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One object as the engine takes it: a parsed spec and what its metadata and last status say."""
+
+    kind: Kind
+    identity: Identity
+    spec: Any
+    annotations: Mapping[str, str] = field(default_factory=dict)
+    priors: Mapping[str, Prior] = field(default_factory=dict)
+    acknowledged: Mapping[str, str] = field(default_factory=dict)
+
+    def approved(self) -> str:
+        """The plan hash a person approved and that was not used yet."""
+        approved = self.annotations.get(f"{PREFIX}approve", "")
+        return "" if approved == self.acknowledged.get("approve") else approved
+
+    def requests(self) -> dict[str, str]:
+        """Things asked for once by annotation and not done yet."""
+        asked = {name: self.annotations.get(f"{PREFIX}{name}", "").strip() for name in REQUESTS}
+        return {name: value for name, value in asked.items() if value and value != self.acknowledged.get(name)}
+
+
+def parsed(kind: Kind, document: Mapping[str, Any]) -> Any:
+    """The spec of a document; Terminal `InvalidSpec` naming every field that is wrong."""
+    try:
+        return kind.model.model_validate({name: value for name, value in document.items() if name != "status"}).spec
+    except ValidationError as error:
+        problems = error.errors(include_url=False, include_input=False)
+        told = "; ".join(f"{'.'.join(str(part) for part in problem['loc']) or 'spec'}: {problem['msg']}" for problem in problems[:5])
+        raise Terminal("InvalidSpec", told) from None
+
+
+def policy_of(kind: Kind, spec: Any, annotations: Mapping[str, str]) -> Policy:
+    """The policy as the core reads it; the annotation `securebase.io/pause` stands above `mode`."""
+    said, defaults = spec.policy, kind.defaults(spec)
+    paused = annotations.get(f"{PREFIX}pause", "").lower() not in ("", "false")
+    return Policy(
+        mode=Mode.PAUSED if paused else Mode(said.mode),
+        adopt=Adopt(said.adopt),
+        on_delete=OnDelete(said.on_delete) if said.on_delete else defaults.on_delete,
+        deletion_protection=defaults.deletion_protection if said.deletion_protection is None else said.deletion_protection,
+        changes=Changes(said.changes),
+        window=said.window.contains if said.window is not None else None,
+        ignore=tuple(said.ignore),
+        interval=float(said.interval.seconds),
+    )
+
+
+def gather(needs: Needs, sources: Sources) -> Facts:
+    """Read every reference; the first missing one ends it, except without a cluster."""
+    secrets: dict[SecretRef, SecretValue] = {}
+    for ref in sorted(needs.secrets):
+        try:
+            secrets[ref] = sources.secret(ref)
+        except ReferenceNotFound:
+            if not sources.offline:
+                raise
+    return Facts(secrets, {ref: sources.outputs(ref) for ref in sorted(needs.objects)}, sources.offline)
+
+
+@dataclass(frozen=True, slots=True)
+class Composed:
+    """An object ready for the core."""
+
+    account: Account
+    subject: Subject
+    graph: Graph
+    needs: Needs
+
+
+def account_and_subject(request: Request, accounts: Accounts) -> tuple[Account, Subject]:
+    """The account an object uses, with its id proven, and the object as the core needs it."""
+    namespace, spec = request.identity.namespace, request.spec
+    account = accounts.find(spec.account_ref.name if spec.account_ref else None, namespace)
+    who = accounts.verified(account)
+    if not account.config.account_id:
+        account = _with_id(account, who.account_id)
+    subject = Subject(
+        request.identity,
+        policy_of(request.kind, spec, request.annotations),
+        spec.region or account.region,
+        request.priors,
+        request.approved(),
+        request.annotations.get(CONFIRM_ANNOTATION, "").lower() == "yes",
+    )
+    return account, subject
+
+
+def _with_id(account: Account, account_id: str) -> Account:
+    return replace(account, config=replace(account.config, account_id=account_id))
+
+
+def compose(request: Request, accounts: Accounts, sources: Sources) -> Composed:
+    """Gather what the object needs and build its graph."""
+    account, subject = account_and_subject(request, accounts)
+    needs = request.kind.needs(request.spec, request.identity.namespace)
+    facts = gather(needs, sources)
+    context = Context(
+        request.identity,
+        account.config.account_id,
+        subject.region,
+        accounts.verified(account).partition,
+        {**account.tags, **dict(request.spec.tags)},
+        request.requests(),
+    )
+    try:
+        graph = request.kind.compose(request.spec, facts, context)
+    except InvalidGraph as error:
+        raise Terminal("InvalidComposition", str(error)) from error
+    return Composed(account, subject, graph, needs)
+
+
+def problem_of(error: Exception) -> ReconcileError:
+    """Any error as one of the four; what nobody expected is Transient and keeps its class name, not its words (they may hold a secret)."""
+    return error if isinstance(error, ReconcileError) else Transient("Unexpected", f"{type(error).__name__} (see the operator's log)")

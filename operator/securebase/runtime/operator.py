@@ -1,0 +1,256 @@
+"""The operator process: kopf watches, workers, sweeper, lease, probes; start and drain."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Any
+
+import kopf
+from prometheus_client import CollectorRegistry
+
+from securebase.clients.kubernetes import GROUP, VERSION
+from securebase.core.kind import Kind
+from securebase.core.outcome import Outcome
+from securebase.runtime import account_passes, http
+from securebase.runtime.account_passes import AccountPasses
+from securebase.runtime.accounts import Accounts
+from securebase.runtime.heartbeat import Heartbeat
+from securebase.runtime.lease import LeadershipLost, Lease
+from securebase.runtime.objects import Objects
+from securebase.runtime.queue import Key, Reason, WorkQueue
+from securebase.runtime.reconciler import Reconciler
+from securebase.runtime.secrets import SecretWatch
+from securebase.runtime.sweeper import Sweeper
+from securebase.telemetry.metrics import Metrics
+
+log = logging.getLogger(__name__)
+SWEEP_TICK = 1.0
+DRAIN_SECONDS = 20.0
+LOST_LEADERSHIP = 70
+"""Exit code of a replica that lost its lease."""
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What the composition root made."""
+
+    kinds: Mapping[str, Kind]
+    objects: Objects
+    account_objects: Objects
+    accounts: Accounts
+    reconciler: Reconciler
+    account_passes: AccountPasses
+    sweeper: Sweeper
+    lease: Lease
+    metrics: Metrics
+    registry: CollectorRegistry
+    heartbeat: Heartbeat
+    watch_secrets: Callable[[Callable[[str, str], None]], SecretWatch]
+    namespaces: tuple[str, ...]
+    workers: int
+    http_host: str
+    http_port: int
+
+
+@dataclass(slots=True)
+class Operator:
+    """Runs until stopped."""
+
+    parts: Parts
+    queue: WorkQueue
+    listening: Callable[[int], None] = lambda port: None
+    _watching: asyncio.Event = field(default_factory=asyncio.Event)
+    _stopping: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Watch, lead, work; returns when `stop` is set and what was in hand is done."""
+        parts, loop = self.parts, asyncio.get_running_loop()
+        pool = ThreadPoolExecutor(parts.workers, thread_name_prefix="worker")
+        runner, port = await http.serve(parts.http_host, parts.http_port, parts.registry, parts.heartbeat.problem, self._unready)
+        self.listening(port)
+        kopf_stop = asyncio.Event()
+        watches = asyncio.create_task(self._watch(kopf_stop))
+
+        def secret_changed(namespace: str, name: str) -> None:
+            loop.call_soon_threadsafe(self._referenced_changed, "Secret", namespace, name)
+
+        secrets = parts.watch_secrets(secret_changed)
+        secrets.start()
+        tasks = [asyncio.create_task(self._beat()), asyncio.create_task(self._lead(pool))]
+        stopped: asyncio.Task[Any] = asyncio.create_task(stop.wait())
+        ended, _ = await asyncio.wait({watches, *tasks, stopped}, return_when=asyncio.FIRST_COMPLETED)
+        await self._drain()
+        kopf_stop.set()
+        secrets.stop()
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await asyncio.to_thread(parts.lease.release)
+        await asyncio.wait({watches}, timeout=5.0)
+        await runner.cleanup()
+        pool.shutdown(wait=False, cancel_futures=True)
+        for task in ended:
+            task.result()  # a watch or the leader that died says why
+
+    # --- watches
+
+    async def _watch(self, stop: asyncio.Event) -> None:
+        registry, settings = kopf.OperatorRegistry(), kopf.OperatorSettings()
+        settings.posting.enabled = False
+        settings.scanning.disabled = True
+        settings.watching.server_timeout = 270
+
+        @kopf.on.login(registry=registry)
+        def login(**kwargs: Any) -> Any:
+            return kopf.login_with_service_account(**kwargs) or kopf.login_with_kubeconfig(**kwargs)
+
+        for kind in self.parts.kinds.values():
+            kopf.on.event(GROUP, VERSION, kind.plural, registry=registry, id=kind.plural)(self._handler(kind.kind))
+        kopf.on.event(GROUP, VERSION, account_passes.PLURAL, registry=registry, id="accounts")(self._account_event)
+        names = self.parts.namespaces
+        await kopf.operator(
+            registry=registry, settings=settings, standalone=True, stop_flag=stop, ready_flag=self._watching,
+            **({"namespaces": names} if names else {"clusterwide": True}),
+        )
+
+    def _handler(self, kind: str) -> Callable[..., Awaitable[None]]:
+        async def event(body: Any, type: str | None, **_: Any) -> None:
+            document = _plain(body)
+            metadata = document["metadata"]
+            key = Key(kind, metadata["namespace"], metadata["name"])
+            if type == "DELETED":
+                self._gone(key)
+                return
+            entry, edited = self.parts.objects.seen(key, document)
+            if edited:
+                self.queue.add(key, Reason.EDIT)
+                self._count(entry.key.kind)
+
+        return event
+
+    async def _account_event(self, body: Any, type: str | None, **_: Any) -> None:
+        document = _plain(body)
+        key = Key(account_passes.KIND, "", document["metadata"]["name"])
+        if type == "DELETED":
+            self.parts.accounts.drop(key.name)
+            self.parts.account_objects.drop(key)
+            self.queue.forget(key)
+            self.parts.metrics.forget(*key)
+        else:
+            self.parts.accounts.put(key.name, document)
+            _, edited = self.parts.account_objects.seen(key, document)
+            if not edited:
+                return
+            self.queue.add(key, Reason.EDIT)
+        self._referenced_changed("AwsAccount", "", key.name)
+
+    def _gone(self, key: Key) -> None:
+        self.parts.objects.drop(key)
+        self.queue.forget(key)
+        self.parts.metrics.forget(*key)
+        self._count(key.kind)
+        for entry in self.parts.account_objects:
+            if entry.deleting:
+                self.queue.add(entry.key, Reason.EDIT)
+
+    def _referenced_changed(self, kind: str, namespace: str, name: str) -> None:
+        for key in self.parts.objects.dependants(kind, namespace, name):
+            self.queue.add(key, Reason.EDIT)
+
+    def _count(self, kind: str) -> None:
+        self.parts.metrics.queue_depth.set(len(self.queue))
+
+    # --- work
+
+    async def _lead(self, pool: ThreadPoolExecutor) -> None:
+        await self.parts.lease.acquire()
+        workers = [asyncio.create_task(self._work(number, pool)) for number in range(self.parts.workers)]
+        keeping, sweeping = asyncio.create_task(self.parts.lease.keep()), asyncio.create_task(self._sweep())
+        try:
+            done, _ = await asyncio.wait({keeping, sweeping, *workers}, return_when=asyncio.FIRST_COMPLETED)
+            if keeping in done and not self._stopping.is_set():
+                _exit_without_lease()
+            for task in done:
+                task.result()
+        finally:
+            for task in (keeping, sweeping, *workers):
+                task.cancel()
+
+    async def _work(self, number: int, pool: ThreadPoolExecutor) -> None:
+        loop = asyncio.get_running_loop()
+        while not self._stopping.is_set():
+            key, reason = await self.queue.get()
+            try:
+                if self._stopping.is_set():
+                    return
+                started = time.monotonic()
+                outcome = await loop.run_in_executor(pool, self._pass, number, key, reason)
+                self.parts.metrics.reconcile_duration_seconds.labels(key.kind).observe(time.monotonic() - started)
+                self._again(key, outcome)
+            except LeadershipLost:
+                _exit_without_lease()
+            finally:
+                self.queue.done(key)
+                self.parts.metrics.queue_depth.set(len(self.queue))
+
+    def _pass(self, number: int, key: Key, reason: Reason) -> Outcome | None:
+        with self.parts.heartbeat.working(number):
+            self.parts.lease.fence()
+            if key.kind == account_passes.KIND:
+                return self.parts.account_passes.run(key)
+            return self.parts.reconciler.run(key, reason)
+
+    def _again(self, key: Key, outcome: Outcome | None) -> None:
+        if outcome is None:
+            self.queue.succeeded(key)
+        elif outcome.backoff:
+            delay = self.queue.retry(key)
+            log.info("%s: %s, again in %.1f s", key, outcome.name, delay)
+        else:
+            self.queue.succeeded(key)
+            if outcome.after is not None:
+                self.queue.add(key, Reason.POLL, outcome.after)
+
+    async def _sweep(self) -> None:
+        await self._watching.wait()
+        while True:
+            for account, entries in self.parts.sweeper.due().items():
+                for found in await asyncio.to_thread(self.parts.sweeper.sweep, account, entries):
+                    self.queue.add(found, Reason.SWEEP)
+            await asyncio.sleep(SWEEP_TICK)
+
+    # --- life
+
+    async def _beat(self) -> None:
+        while True:
+            self.parts.heartbeat.loop_turned()
+            await asyncio.sleep(1.0)
+
+    def _unready(self) -> str:
+        return "" if self._watching.is_set() else "not watching yet"
+
+    async def _drain(self) -> None:
+        self._stopping.set()
+        deadline = time.monotonic() + DRAIN_SECONDS
+        while self.parts.heartbeat.busy() and time.monotonic() < deadline:
+            await asyncio.sleep(0.1)
+
+
+def _exit_without_lease() -> None:
+    """At once: a clean shutdown would have to write."""
+    log.critical("leadership is lost; exiting")
+    logging.shutdown()
+    os._exit(LOST_LEADERSHIP)
+
+
+def _plain(body: Any) -> dict[str, Any]:
+    """kopf hands out read-only views; the raw document stands behind them. managedFields are large and nobody's business here."""
+    document = dict(body)
+    document["metadata"] = {name: value for name, value in dict(document["metadata"]).items() if name != "managedFields"}
+    return document

@@ -1,0 +1,29 @@
+"""What all passes of one process share: accounts, drivers, breaker, who uses which shared resource."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from securebase.clients.aws import AwsClients
+from securebase.core.breakers import MassDeletion
+from securebase.resources.registry import Drivers
+from securebase.runtime.accounts import Account, Accounts
+from securebase.runtime.engine import AccountWorld, SharedUse
+
+
+@dataclass(frozen=True, slots=True)
+class Process:
+    """Made once, by the composition root."""
+
+    instance: str
+    clients: AwsClients
+    drivers: Drivers
+    accounts: Accounts
+    shared: SharedUse
+    breaker: MassDeletion
+    clock: Callable[[], float]
+
+    def world(self, account: Account, store_intent: Callable[[str, int], None]) -> AccountWorld:
+        """The outside of one object's pass."""
+        return AccountWorld(self.clients, self.drivers, account, self.clock, self.shared, self.breaker, store_intent)

@@ -1,0 +1,143 @@
+"""Status documents: read back what the last one remembers, and write the next one within its bounds."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from securebase.core.conditions import merged
+from securebase.core.driver import State
+from securebase.core.graph import Role
+from securebase.core.outcome import Outcome
+from securebase.core.plan import Action, Plan, Prior
+from securebase.core.reconcile import NodeResult
+
+LIMIT_BYTES = 60 * 1024
+FULL_ENTRIES = 50
+LISTED_ENTRIES = 500
+PLANNED_CHANGES = 50
+
+
+def priors(status: Mapping[str, Any]) -> dict[str, Prior]:
+    """What the last status remembers of each resource."""
+    return {entry["id"]: _prior(entry) for entry in status.get("resources") or () if entry.get("id") and entry.get("type")}
+
+
+def _prior(entry: Mapping[str, Any]) -> Prior:
+    return Prior(
+        entry["id"],
+        entry["type"],
+        entry.get("externalId", ""),
+        entry.get("region", ""),
+        Role(entry.get("role", "OWNED")),
+        bool(entry.get("guards", False)),
+        int(entry.get("wave", 0)),
+        entry.get("applied", ""),
+        int(entry.get("incarnation", 0)),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What a pass contributes to a status besides conditions."""
+
+    results: Sequence[NodeResult]
+    plan: Plan | None
+    outputs: Mapping[str, str]
+    account: str
+    region: str
+    acknowledged: Mapping[str, str]
+    invalidation: Mapping[str, Any] | None = None
+
+
+def status_of(before: Mapping[str, Any], outcome: Outcome, written: Written | None, generation: int, now: str) -> dict[str, Any]:
+    """The next status. Without `written` (the pass did not get as far as a plan) everything but the conditions stays."""
+    status = dict(before)
+    status["observedGeneration"] = generation
+    status["conditions"] = merged(before.get("conditions") or (), outcome.conditions, generation, now)
+    if written is None:
+        return status
+    status |= _optional(
+        account=written.account,
+        region=written.region,
+        outputs=dict(written.outputs),
+        acknowledged=dict(written.acknowledged),
+        invalidation=dict(written.invalidation) if written.invalidation else None,
+        plan=_plan(written.plan) if written.plan else None,
+    )
+    if written.plan is None or "plan" not in _optional(plan=_plan(written.plan)):
+        status.pop("plan", None)
+    status["driftedFields"] = sum(len(result.drift) for result in written.results)
+    status["resourceCounts"] = dict(sorted(Counter(result.state for result in written.results).items()))
+    status["resources"] = _resources(written.results)
+    return _bounded(status)
+
+
+def _optional(**values: Any) -> dict[str, Any]:
+    return {name: value for name, value in values.items() if value}
+
+
+def _resources(results: Sequence[NodeResult]) -> list[dict[str, Any]]:
+    """Full entries for what is not ready or drifts (the first 50), then the rest as far as there is room; ordered by wave and id."""
+    loud = [result for result in results if result.state != State.READY.value or result.drift]
+    full = {id(result) for result in loud[:FULL_ENTRIES]}
+    chosen = [*loud, *(result for result in results if result.state == State.READY.value and not result.drift)][:LISTED_ENTRIES]
+    entries = [_entry(result, id(result) in full) for result in chosen]
+    return sorted(entries, key=lambda entry: (entry.get("wave", 0), entry["id"]))
+
+
+def _entry(result: NodeResult, full: bool) -> dict[str, Any]:
+    prior = result.prior
+    entry: dict[str, Any] = {"id": prior.id, "type": prior.type, "state": result.state}
+    entry |= _optional(
+        externalId=prior.external_id,
+        region=prior.region,
+        role=prior.role.value if prior.role is not Role.OWNED else None,
+        guards=prior.guards,
+        wave=prior.wave,
+        applied=prior.applied,
+        incarnation=prior.incarnation,
+        drift=list(result.drift[:64]),
+    )
+    if full:
+        entry |= _optional(reason=result.reason, message=result.message[:1024])
+    return entry
+
+
+def _plan(plan: Plan) -> dict[str, Any] | None:
+    held = [(step, change) for step in plan.steps for change in step.changes if change.path in step.held or step.action is Action.HOLD]
+    if not held:
+        return None
+    changes = [
+        {"resource": step.node.id, "path": change.path or "(existence)", "impact": change.impact.value}
+        | {name: _text(value) for name, value in (("have", change.have), ("want", change.want)) if value is not None}
+        for step, change in held[:PLANNED_CHANGES]
+    ]
+    return {"hash": plan.hash, "impact": plan.impact.value, "changes": changes} | _optional(approved=bool(plan.approved))
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value, default=str)
+
+
+def _bounded(status: dict[str, Any]) -> dict[str, Any]:
+    """Below 64 KiB whatever the object's size: first the memory of what was applied goes, then entries of what is ready."""
+    if _size(status) <= LIMIT_BYTES:
+        return status
+    entries = [{name: value for name, value in entry.items() if name != "applied"} for entry in status["resources"]]
+    status["resources"] = entries
+    quiet = [entry for entry in entries if entry["state"] == State.READY.value]
+    while quiet and _size(status) > LIMIT_BYTES:
+        dropped = {entry["id"] for entry in quiet[-50:]}
+        quiet = quiet[:-50]
+        status["resources"] = [entry for entry in status["resources"] if entry["id"] not in dropped]
+    return status
+
+
+def _size(status: Mapping[str, Any]) -> int:
+    return len(json.dumps(status, separators=(",", ":")).encode())
+
+

@@ -1,0 +1,123 @@
+"""The sweeper: compares the outside with the plan at each object's interval, batched over all objects of one account."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from securebase.core.driver import Answer, Depth, Observed, Target
+from securebase.core.errors import ReconcileError
+from securebase.core.graph import Graph
+from securebase.core.plan import Plan
+from securebase.core.policy import Mode
+from securebase.core.reconcile import Subject, make_plan, targets_of
+from securebase.runtime.accounts import Account
+from securebase.runtime.engine import AccountWorld
+from securebase.runtime.objects import Entry, Objects
+from securebase.runtime.queue import Key
+from securebase.runtime.shared import Process
+from securebase.telemetry.metrics import Metrics
+
+log = logging.getLogger(__name__)
+_Answers = dict[Key, dict[str, Answer]]
+_Attributes = dict[Key, dict[str, Mapping[str, str]]]
+
+
+@dataclass(frozen=True, slots=True)
+class _Swept:
+    """One object in a sweep, with what it was composed to when the sweep began."""
+
+    key: Key
+    graph: Graph
+    subject: Subject
+
+
+@dataclass(frozen=True, slots=True)
+class Sweeper:
+    """Looks for differences; never writes anything. Called from one thread at a time."""
+
+    process: Process
+    objects: Objects
+    metrics: Metrics
+    clock: Callable[[], float]
+
+    def due(self) -> dict[Account, list[Entry]]:
+        """Objects whose interval has passed, by account. One that is due takes all of its account along that are half due."""
+        now, found = self.clock(), dict[Account, list[Entry]]()
+        for entry in self.objects:
+            if entry.account is not None and entry.graph is not None and entry.subject is not None and not entry.deleting:
+                found.setdefault(entry.account, []).append(entry)
+        return {
+            account: [entry for entry in entries if _age(entry, now) >= 0.5]
+            for account, entries in found.items()
+            if any(_age(entry, now) >= 1.0 for entry in entries)
+        }
+
+    def sweep(self, account: Account, entries: Iterable[Entry]) -> list[Key]:
+        """Keys that need a pass: something differs, changed its state, could not be read, or was not settled anyway."""
+        now, world = self.clock(), self.process.world(account, _no_intents)
+        chosen: list[_Swept] = []
+        wanted: list[Key] = []
+        for entry in entries:
+            entry.swept_at = now
+            if entry.graph is None or entry.subject is None or entry.subject.policy.mode is Mode.PAUSED:
+                continue
+            if entry.settled:
+                chosen.append(_Swept(entry.key, entry.graph, entry.subject))
+            else:
+                wanted.append(entry.key)
+        answers, attributes = self._observe(chosen, world)
+        for swept in chosen:
+            plan = make_plan(swept.graph, swept.subject, world, answers[swept.key], {}, attributes[swept.key])
+            if _differs(plan):
+                wanted.append(swept.key)
+        for region in {node.region or swept.subject.region for swept in chosen for node in swept.graph}:
+            self.metrics.last_sweep_timestamp_seconds.labels(account.config.account_id, region).set(now)
+        return wanted
+
+    def _observe(self, chosen: list[_Swept], world: AccountWorld) -> tuple[_Answers, _Attributes]:
+        """Observe all objects wave by wave: one call of a driver for everything of its type in a region."""
+        answers: _Answers = {swept.key: {} for swept in chosen}
+        attributes: _Attributes = {swept.key: {} for swept in chosen}
+        for wave in range(max((len(swept.graph.waves) for swept in chosen), default=0)):
+            batches: dict[tuple[str, str], list[tuple[Key, Target[Any]]]] = {}
+            for swept in chosen:
+                if wave >= len(swept.graph.waves):
+                    continue
+                targets = targets_of(swept.graph, swept.subject, attributes[swept.key], swept.graph.waves[wave])
+                for node in swept.graph.waves[wave]:
+                    batch = batches.setdefault((node.type, node.region or swept.subject.region), [])
+                    batch.append((swept.key, targets[node.id]))
+            for (type_, region), batch in batches.items():
+                self._observe_batch(world, type_, region, batch, answers, attributes)
+        return answers, attributes
+
+    def _observe_batch(
+        self, world: AccountWorld, type_: str, region: str, batch: list[tuple[Key, Target[Any]]], answers: _Answers,
+        attributes: _Attributes,
+    ) -> None:
+        try:
+            found = world.driver(type_, region).observe([target for _, target in batch], Depth.SWEEP)
+        except ReconcileError as error:
+            log.warning("a sweep could not read %s in %s: %s", type_, region, error)
+            found = {target.key: error for _, target in batch}
+        for key, target in batch:
+            answer = answers[key][target.node] = found.get(target.key)
+            if isinstance(answer, Observed):
+                attributes[key][target.node] = answer.attributes
+
+
+def _age(entry: Entry, now: float) -> float:
+    """Share of the interval that has passed since the last sweep."""
+    interval = entry.subject.policy.interval if entry.subject is not None else 60.0
+    return (now - entry.swept_at) / interval
+
+
+def _differs(plan: Plan) -> bool:
+    return not plan.is_empty() or any(step.observed is not None and step.observed.state != "READY" for step in plan.steps)
+
+
+def _no_intents(node: str, incarnation: int) -> None:
+    raise AssertionError("a sweep never writes")
