@@ -81,6 +81,7 @@ class ControlPlane:
         if self._running:
             return
         binaries = self._binaries or find_binaries(self._say)
+        self.children = ()
         with ExitStack() as stack:
             directory = self._state_dir or stack.enter_context(state_directory("kubernetes"))
             directory.mkdir(parents=True, exist_ok=True)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from botocore.validate import ParamValidator
-from moto.core.model import Shape
 
 from lab.aws.wire import AwsFault, Call
 
@@ -21,15 +20,15 @@ _UNCHECKED_SERVICES = frozenset({"s3"})
 _validator = ParamValidator()
 
 
-def _wrong_enums(shape: Shape, value: Any, path: str) -> list[str]:
+def _wrong_enums(shape: Any, value: Any, path: str) -> list[str]:
     match shape.type_name:
         case "structure" if isinstance(value, dict):
-            members = shape.members  # type: ignore[attr-defined]
+            members = shape.members
             return [
                 wrong for name, part in value.items() if name in members for wrong in _wrong_enums(members[name], part, f"{path}.{name}")
             ]
         case "list" if isinstance(value, list):
-            return [wrong for index, part in enumerate(value) for wrong in _wrong_enums(shape.member, part, f"{path}[{index}]")]  # type: ignore[attr-defined]
+            return [wrong for index, part in enumerate(value) for wrong in _wrong_enums(shape.member, part, f"{path}[{index}]")]
         case "string" if isinstance(value, str):
             allowed = getattr(shape, "enum", None)
             return [f"{path}: '{value}' is not one of {', '.join(allowed)}"] if allowed and value not in allowed else []

@@ -8,6 +8,7 @@ import threading
 import urllib.request
 from collections.abc import Coroutine, Mapping
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any, TypeVar
@@ -131,7 +132,7 @@ class AwsEndpoint:
             children = [self._start_ministack(), self._start_moto()]
             preload()
             for name, url, child in children:
-                wait_until(lambda url=url: _answers(url), f"{name} on {url}", children=[child])
+                wait_until(partial(_answers, url), f"{name} on {url}", children=[child])
                 self._stack.callback(child.stop)
             self._start_router(children[0][1], children[1][1].removesuffix("/moto-api/"))
         except BaseException:
@@ -162,7 +163,7 @@ class AwsEndpoint:
         port = free_port()
         # Its own validation would issue a certificate after a minute, record or no record: the model of ACM decides instead.
         environment = loopback_environment() | {"MOTO_ACM_VALIDATION_WAIT": "1000000000"}
-        command = [Path(sys.executable).with_name("moto_server"), "-H", "127.0.0.1", "-p", str(port)]
+        command: list[str | Path] = [Path(sys.executable).with_name("moto_server"), "-H", "127.0.0.1", "-p", str(port)]
         child = start_child("moto", command, log=self._state_dir / "moto.log", environment=environment)
         return "moto", f"http://127.0.0.1:{port}/moto-api/", child
 
@@ -173,7 +174,7 @@ class AwsEndpoint:
         loop = asyncio.new_event_loop()
         stop = asyncio.Event()
         ready = threading.Event()
-        failed: list[BaseException] = []
+        failed: list[OSError] = []
 
         async def serve() -> None:
             async with backends:
@@ -187,7 +188,7 @@ class AwsEndpoint:
         def run() -> None:
             try:
                 loop.run_until_complete(serve())
-            except BaseException as error:  # told to the starting thread below
+            except OSError as error:  # told to the starting thread below
                 failed.append(error)
                 ready.set()
             finally:
@@ -195,9 +196,8 @@ class AwsEndpoint:
 
         thread = threading.Thread(target=run, name="aws-endpoint", daemon=True)
         thread.start()
-        ready.wait(30)
-        if failed:
-            raise RuntimeError(f"the AWS endpoint did not start on {self.url}") from failed[0]
+        if not ready.wait(30) or failed:
+            raise RuntimeError(f"the AWS endpoint did not start on {self.url}") from (failed[0] if failed else None)
 
         def end() -> None:
             loop.call_soon_threadsafe(stop.set)

@@ -50,7 +50,7 @@ class Router:
         started = time.perf_counter()
         if request.headers.get("Expect", "").lower() == "100-continue" and request.transport is not None:
             # botocore waits a second for this line before it sends an S3 object.
-            request.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")  # type: ignore[attr-defined]
+            request.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
         body = await request.read()
         call = Call(request.method, request.raw_path, CIMultiDict(request.headers), body)
         lost = False

@@ -18,6 +18,7 @@ from xml.sax.saxutils import escape
 
 from botocore import parsers, serialize
 from botocore.exceptions import UnknownServiceError
+from botocore.model import StructureShape
 from moto.core.model import OperationModel, ServiceModel
 from moto.core.parse import PROTOCOL_PARSERS
 from moto.core.serialize import get_serializer_class
@@ -108,6 +109,13 @@ def service_model(service: str) -> ServiceModel | None:
         return None
 
 
+def _required(shape: StructureShape | None, location: str) -> tuple[str, ...]:
+    members = [shape.members[name] for name in shape.required_members] if shape is not None else []
+    return tuple(
+        str(member.serialization.get("name", member.name)) for member in members if member.serialization.get("location") == location
+    )
+
+
 def _route(name: str, model: OperationModel) -> _Route:
     path, _, literal = str(model.http["requestUri"]).partition("?")
     names = tuple(re.findall(r"{([^}+]+)\+?}", path))
@@ -121,8 +129,8 @@ def _route(name: str, model: OperationModel) -> _Route:
         re.compile(f"^{pattern}/?$"),
         names,
         tuple(parse_qsl(literal, keep_blank_values=True)),
-        tuple(shape.required_query_args) if shape else (),
-        tuple(shape.required_headers) if shape else (),
+        _required(shape, "querystring"),
+        _required(shape, "header"),
     )
 
 
@@ -201,7 +209,7 @@ def parse_request(call: Call) -> None:
         values = MultiDict(parse_qsl(call.body.decode(), keep_blank_values=True))
     else:
         values = MultiDict(parse_qsl(call.target.partition("?")[2], keep_blank_values=True))
-    request = {
+    request: Any = {
         "method": call.method,
         "headers": call.headers,
         "body": call.body,
@@ -219,8 +227,9 @@ def parse_request(call: Call) -> None:
 def result_of(call: Call, reply: Reply) -> dict[str, Any]:
     """A successful reply as botocore would give it to its caller, without the metadata."""
     assert call.model is not None
+    shape: Any = call.model.output_shape  # None is allowed: an operation without output
     parsed: dict[str, Any] = parsers.create_parser(call.protocol).parse(
-        {"status_code": reply.status, "headers": reply.headers, "body": reply.body}, call.model.output_shape
+        {"status_code": reply.status, "headers": reply.headers, "body": reply.body}, shape
     )
     parsed.pop("ResponseMetadata", None)
     return parsed

@@ -34,8 +34,9 @@ from securebase.runtime.secrets import ClusterSources, SecretWatch
 from securebase.runtime.shared import Process
 from securebase.runtime.sweeper import Sweeper
 from securebase.settings import Settings
-from securebase.telemetry.logging import Redactor, configure_logging
+from securebase.telemetry.logging import Style, configure
 from securebase.telemetry.metrics import Metrics
+from securebase.telemetry.redaction import Redactor
 
 log = logging.getLogger(__name__)
 
@@ -43,7 +44,7 @@ log = logging.getLogger(__name__)
 def run(settings: Settings) -> int:
     """Run the operator until SIGTERM or SIGINT. The exit code."""
     redactor = Redactor()
-    configure_logging(settings.log_level, settings.log_format, redactor)
+    configure(redactor, level=settings.log_level, style=Style(settings.log_format))
     asyncio.run(_run(settings, redactor))
     return 0
 
@@ -60,9 +61,7 @@ async def _run(settings: Settings, redactor: Redactor) -> None:
 
 def build(settings: Settings, redactor: Redactor) -> Parts:
     """Every part, connected."""
-    registry = CollectorRegistry()
-    metrics = Metrics(registry)
-    metrics.build_info.labels(__version__).set(1)
+    metrics = Metrics(CollectorRegistry(), __version__)
     heartbeat = Heartbeat(time.monotonic, settings.workers)
     configuration = load_configuration(settings.workers + 8)
     unfenced = Kubernetes(configuration)
@@ -77,20 +76,20 @@ def build(settings: Settings, redactor: Redactor) -> Parts:
         version=__version__,
         observer=_Observer(metrics, heartbeat),
         fence=lease.fence,
-        redact=redactor.redact,
+        redact=redactor,
         settings=ClientSettings(max_connections=settings.workers + 8),
     )
     objects, account_objects = Objects(settings.fight_rounds), Objects()
     accounts = Accounts(clients, time.time)
     instance = settings.instance or _cluster_uid(unfenced)
     process = Process(instance, clients, Drivers(aws_drivers(), time.time), accounts, SharedUse(), MassDeletion(time.time), time.time)
-    events = Recorder(api, time.time, redactor.redact)
+    events = Recorder(api, time.time, redactor)
 
     def outputs_of(ref: ObjectRef) -> dict[str, str] | None:
         entry = objects.get(Key(ref.kind, ref.namespace, ref.name))
         return dict(entry.status.get("outputs") or {}) if entry is not None else None
 
-    sources = ClusterSources(api, outputs_of, redactor.conceal)
+    sources = ClusterSources(api, outputs_of, redactor.register)
     kinds = {kind.kind: kind for kind in KINDS}
     log.info("securebase-operator %s, instance %s, replica %s", __version__, instance, identity)
     return Parts(
@@ -103,7 +102,6 @@ def build(settings: Settings, redactor: Redactor) -> Parts:
         sweeper=Sweeper(process, objects, metrics, time.time),
         lease=lease,
         metrics=metrics,
-        registry=registry,
         heartbeat=heartbeat,
         watch_secrets=lambda changed: SecretWatch(api, settings.secrets_in(), changed),
         namespaces=settings.watched(),

@@ -4,17 +4,26 @@ from __future__ import annotations
 
 import json
 import os
+import signal
+import subprocess
+import sys
 import urllib.request
+from collections.abc import Callable
 from pathlib import Path
 
+import psutil
 import psycopg
 import pytest
 import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from lab.cache import Unavailable
 from lab.processes import wait_until
 from lab.servers import Postgres, Prometheus, Redis, redis_command
 from lab.tools import prometheus_is_built
+
+_ROOT = Path(__file__).parents[2]
 
 
 def test_postgres_serves_sql_under_a_password() -> None:
@@ -39,13 +48,32 @@ def test_two_postgres_stand_side_by_side(tmp_path: Path) -> None:
                 connection.execute("CREATE TABLE same_name (id int)")
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="the parent-death signal exists on Linux only")
+def test_sigkill_of_the_parent_ends_postgres_under_its_own_user_too(tmp_path: Path, gone: Callable[[int], bool]) -> None:
+    program = f"""
+import pathlib, sys
+from lab.servers import Postgres
+with Postgres(pathlib.Path({str(tmp_path)!r})) as server:
+    print(server.child.pid, flush=True)
+    sys.stdin.read()
+"""
+    with subprocess.Popen([sys.executable, "-c", program], cwd=_ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as parent:
+        assert parent.stdout is not None
+        pid = int(parent.stdout.readline())
+        backends = [process.pid for process in psutil.Process(pid).children(recursive=True)]
+        assert backends
+        os.kill(parent.pid, signal.SIGKILL)
+        wait_until(lambda: all(gone(each) for each in (pid, *backends)), "Postgres and its workers to end", deadline=15)
+
+
 def test_redis_answers_with_and_without_a_password(tmp_path: Path) -> None:
     with Redis(tmp_path / "open") as server, redis.Redis.from_url(server.url) as client:
         assert client.ping()
     with Redis(tmp_path / "closed", password="spaced out") as server:
         with redis.Redis.from_url(server.url) as client:
             assert client.set("a", "b")
-        with redis.Redis(port=server.port) as client, pytest.raises(redis.AuthenticationError):
+        # By default the client repeats a refused password for 3 s.
+        with redis.Redis(port=server.port, retry=Retry(NoBackoff(), 0)) as client, pytest.raises(redis.AuthenticationError):
             client.ping()
 
 

@@ -15,37 +15,10 @@ from typing import Any
 from lab.aws.context import Lab
 from lab.aws.models import cloudfront_rules as rules
 from lab.aws.models.cloudfront_defaults import with_defaults
+from lab.aws.models.cloudfront_quotas import QUOTAS, TOO_MANY
 from lab.aws.models.pages import Listing, item_tag, page, split
 from lab.aws.wire import AwsFault, Call, Reply, rewrite
 
-# CloudFront Developer Guide, "Quotas"; the names are ours, Settings.quotas overrides them.
-QUOTAS = {
-    "distributions": 500,
-    "CachePolicy": 20,
-    "OriginRequestPolicy": 20,
-    "ResponseHeadersPolicy": 20,
-    "Function": 100,
-    "OriginAccessControl": 100,
-    "distributions_per_CachePolicy": 100,
-    "distributions_per_OriginRequestPolicy": 100,
-    "distributions_per_ResponseHeadersPolicy": 100,
-    "distributions_per_Function": 100,
-    "distributions_per_OriginAccessControl": 100,
-    "invalidation_paths_in_progress": 3000,
-    "invalidation_wildcards_in_progress": 15,
-}
-_TOO_MANY = {
-    "CachePolicy": "TooManyCachePolicies",
-    "OriginRequestPolicy": "TooManyOriginRequestPolicies",
-    "ResponseHeadersPolicy": "TooManyResponseHeadersPolicies",
-    "Function": "TooManyFunctions",
-    "OriginAccessControl": "TooManyOriginAccessControls",
-    "distributions_per_CachePolicy": "TooManyDistributionsAssociatedToCachePolicy",
-    "distributions_per_OriginRequestPolicy": "TooManyDistributionsAssociatedToOriginRequestPolicy",
-    "distributions_per_ResponseHeadersPolicy": "TooManyDistributionsAssociatedToResponseHeadersPolicy",
-    "distributions_per_Function": "TooManyDistributionsWithSingleFunctionARN",
-    "distributions_per_OriginAccessControl": "TooManyDistributionsAssociatedToOriginAccessControl",
-}
 _POLICIES = ("CachePolicy", "OriginRequestPolicy", "ResponseHeadersPolicy")
 _MANAGED_LISTS = {
     "CachePolicy": "ListCachePolicies",
@@ -60,6 +33,7 @@ _CHECKS: dict[str, Callable[[dict[str, Any]], None]] = {
 _SHARED = re.compile(
     r"^(Create|Update|Delete|Publish)(CachePolicy|OriginRequestPolicy|ResponseHeadersPolicy|OriginAccessControl|Function)$"
 )
+_USERS = re.compile(r"^ListDistributionsBy(CachePolicy|OriginRequestPolicy|ResponseHeadersPolicy)Id$")
 _ID = re.compile(rb"<Id>([^<]+)</Id>")
 # ministack writes an empty list where a policy was given none; CloudFront leaves it out.
 _EMPTY_LIST = re.compile(rb"<(Headers|Cookies|QueryStrings)><Quantity>0</Quantity>(?:<Items ?/>|<Items></Items>)?</\1>")
@@ -138,6 +112,9 @@ class CloudFront:
                 self._admit_delete(call)
             case "CreateInvalidation":
                 self._admit_invalidation(call)
+            case operation if found := _USERS.match(operation):
+                await self._list_users(call, found.group(1))
+                return self._listed(call)
             case operation if operation.startswith("List"):
                 return self._listed(call)
             case operation if found := _SHARED.match(operation):
@@ -184,7 +161,8 @@ class CloudFront:
         if aliases and not (certificate.get("ACMCertificateArn") or certificate.get("IAMCertificateId")):
             raise AwsFault(
                 "InvalidViewerCertificate",
-                "To add an alternate domain name (CNAME) to a CloudFront distribution, you must attach a trusted certificate that validates your authorization to use the domain name.",
+                "To add an alternate domain name (CNAME) to a CloudFront distribution, you must attach a trusted certificate "
+                "that validates your authorization to use the domain name.",
             )
         for other in self.distributions.values():
             if other is not current and (taken := aliases & other.aliases):
@@ -215,7 +193,7 @@ class CloudFront:
         name = f"distributions_per_{use.kind}"
         users = sum(1 for other in self._users(account, use.kind, use.id) if other is not current)
         if users >= self._quota(name):
-            raise AwsFault(_TOO_MANY[name], f"The maximum number of distributions ({self._quota(name)}) is associated with {use.id}.")
+            raise AwsFault(TOO_MANY[name], f"The maximum number of distributions ({self._quota(name)}) is associated with {use.id}.")
 
     def _check_certificate(self, config: dict[str, Any]) -> None:
         """Developer Guide, "Requirements for using SSL/TLS certificates with CloudFront": in us-east-1, issued, covering every alias."""
@@ -264,7 +242,7 @@ class CloudFront:
             _CHECKS[kind](call.params[f"{kind}Config"])
         if verb == "Create" and len(known) >= self._quota(kind):
             raise AwsFault(
-                _TOO_MANY[kind], f"You have reached the maximum number ({self._quota(kind)}) of {kind} resources for this account."
+                TOO_MANY[kind], f"You have reached the maximum number ({self._quota(kind)}) of {kind} resources for this account."
             )
         if verb == "Create" and kind == "Function" and len(call.params["FunctionCode"]) > 10_240:
             raise AwsFault("FunctionSizeLimitExceeded", "The function code exceeds the maximum of 10 KB.", 413)
@@ -352,6 +330,15 @@ class CloudFront:
     def _list_key(self, call: Call) -> tuple[str, ...]:
         others = sorted(f"{name}={value}" for name, value in call.params.items() if name not in ("Marker", "MaxItems"))
         return (call.account, call.operation, *others)
+
+    async def _list_users(self, call: Call, kind: str) -> None:
+        """ministack looks for the policy in a text it has not parsed and finds none."""
+        identifier = call.params[f"{kind}Id"]
+        if identifier not in self._known(call.account, kind) and identifier not in await self._managed_ids(kind):
+            raise AwsFault(f"NoSuch{kind}", f"The {kind} {identifier} does not exist.", 404)
+        tag = item_tag(call) or "DistributionId"
+        users = "".join(f"<{tag}>{user.id}</{tag}>" for user in self._users(call.account, kind, identifier))
+        self._listings[self._list_key(call)] = split(call, users.encode(), tag)
 
     def _listed(self, call: Call) -> Reply | None:
         listing = self._listings.get(self._list_key(call))

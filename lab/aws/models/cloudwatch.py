@@ -5,6 +5,7 @@ CloudWatch API reference, PutMetricAlarm (Period, EvaluationPeriods, DatapointsT
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from lab.aws.wire import AwsFault, Call, Reply, answer, result_of
@@ -12,6 +13,7 @@ from lab.aws.wire import AwsFault, Call, Reply, answer, result_of
 DAY_S = 86_400
 WEEK_S = 7 * DAY_S
 _ACTIONS = ("AlarmActions", "OKActions", "InsufficientDataActions")
+_NO_DESCRIPTION = re.compile(rb'"AlarmDescription": ?"", ?|<AlarmDescription ?/>|<AlarmDescription></AlarmDescription>')
 _METRIC_ONLY = ("MetricName", "Namespace", "Statistic", "ExtendedStatistic", "Dimensions", "Period", "Unit")
 
 
@@ -73,12 +75,12 @@ class CloudWatch:
         return None
 
     async def after(self, call: Call, reply: Reply) -> Reply:
-        if not reply.ok or not call.params and call.operation != "DescribeAlarms":
+        if not reply.ok:
             return reply
         match call.operation:
-            case "PutMetricAlarm":
+            case "PutMetricAlarm" if call.params:
                 self._note(call)
-            case "DeleteAlarms":
+            case "DeleteAlarms" if call.params:
                 for name in call.params["AlarmNames"]:
                     self._maths.pop((call.account, call.region, name), None)
             case "DescribeAlarms" if call.protocol in ("json", "query"):
@@ -93,12 +95,12 @@ class CloudWatch:
             self._maths.pop(key, None)
 
     def _described(self, call: Call, reply: Reply) -> Reply:
-        if not self._maths and b'"AlarmDescription": ""' not in reply.body and b'"AlarmDescription":""' not in reply.body:
+        # AWS leaves out a description that was never given; ministack answers with an empty one.
+        reply.body = _NO_DESCRIPTION.sub(b"", reply.body)
+        if not self._maths:
             return reply
         result = result_of(call, reply)
         for alarm in result.get("MetricAlarms", []):
-            if not alarm.get("AlarmDescription"):
-                alarm.pop("AlarmDescription", None)  # AWS leaves out what was never given
             maths = self._maths.get((call.account, call.region, alarm["AlarmName"]))
             if maths is not None:
                 for name in _METRIC_ONLY:

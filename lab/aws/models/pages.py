@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from typing import Any
 from xml.sax.saxutils import escape
 
 from multidict import CIMultiDict
@@ -16,7 +17,8 @@ from lab.aws.wire import Call, Reply
 
 NAMESPACE = "http://cloudfront.amazonaws.com/doc/2020-05-31/"
 MOST_ITEMS = 100
-_KEY = re.compile(rb"<(?:Id|Name)>([^<]*)<|^<[A-Za-z]+>([^<]*)<")
+_KEY = re.compile(rb"<(?:Id|Name)>([^<]+)<")
+_TEXT = re.compile(rb">([^<]+)<")
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +32,7 @@ class Listing:
 
 def item_tag(call: Call) -> str | None:
     """The element of one item, for a paged list operation; None for any other."""
-    shape = call.model.output_shape if call.model is not None and call.operation.startswith("List") else None
+    shape: Any = call.model.output_shape if call.model is not None and call.operation.startswith("List") else None
     payload = shape.members.get(str(shape.serialization.get("payload"))) if shape is not None else None
     if payload is None or payload.type_name != "structure" or "MaxItems" not in payload.members:
         return None
@@ -40,14 +42,15 @@ def item_tag(call: Call) -> str | None:
 
 def split(call: Call, body: bytes, tag: str) -> Listing:
     assert call.model is not None and call.model.output_shape is not None
-    payload = call.model.output_shape.members[str(call.model.output_shape.serialization["payload"])]
+    payload: Any = call.model.output_shape.members[str(call.model.output_shape.serialization["payload"])]
     items = re.findall(rb"<%b>.*?</%b>" % (tag.encode(), tag.encode()), body, re.DOTALL)
     return Listing(payload.name, frozenset(payload.members), tuple(items))
 
 
 def _key(item: bytes) -> str:
-    found = _KEY.search(item)
-    return ((found.group(1) or found.group(2) or b"") if found else b"").decode()
+    """An item's id or name; a bare element's text."""
+    found = _KEY.search(item) or _TEXT.search(item)
+    return found.group(1).decode() if found else ""
 
 
 def _start(listing: Listing, marker: str) -> int:

@@ -125,9 +125,13 @@ class Matches:
 
 @dataclass(frozen=True, slots=True)
 class ListMap:
-    """A list whose items are told apart by one key, so that several managers can each own some of them."""
+    """A list whose items are told apart by one key, so that several managers can each own some of them.
+
+    `ruled`: a rule of the model refuses duplicates in better words.
+    """
 
     key: str
+    ruled: bool = False
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
         return core_schema.no_info_after_validator_function(self._check, handler(source))
@@ -138,7 +142,7 @@ class ListMap:
         return described
 
     def _check(self, items: tuple[Any, ...]) -> tuple[Any, ...]:
-        return _unique(items, [getattr(item, self.key) for item in items], self.key)
+        return items if self.ruled else _unique(items, [getattr(item, self.key) for item in items], self.key)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,86 @@
+"""The command `securebase`: plan | drift | run | version. The same engine as the operator's, with a face for a terminal."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+
+from securebase import __version__
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode="markdown", pretty_exceptions_enable=False, help=__doc__)
+
+CHANGES = 2
+"""Exit code: something would change, or has drifted. 0: nothing; 1: an error."""
+
+
+class Output(StrEnum):
+    TEXT = "text"
+    JSON = "json"
+
+
+Instance = Annotated[
+    str,
+    typer.Option(
+        envvar="SECUREBASE_INSTANCE",
+        help="Whose resources these are: the chart's `instance`, or the UID of the namespace kube-system: "
+        "kubectl get ns kube-system -o jsonpath='{.metadata.uid}'",
+    ),
+]
+Format = Annotated[Output, typer.Option("--output", "-o", help="How to print.")]
+
+
+@app.command(
+    epilog="**Examples**\n\n"
+    "`securebase plan -f examples/cdn-minimal.yaml --instance prod`\n\n"
+    "`kustomize build overlays/prod | securebase plan -f - --instance prod -o json`\n\n"
+    "Exit code: 0 nothing would change, 2 something would, 1 an error."
+)
+def plan(
+    files: Annotated[list[str], typer.Option("--file", "-f", help="A file, a directory (every .yaml, .yml and .json in it), or - for standard input.")],
+    instance: Instance = "",
+    output: Format = Output.TEXT,
+    namespace: Annotated[str, typer.Option("--namespace", "-n", help="Namespace of objects that name none.")] = "default",
+) -> None:
+    """Show what would change in AWS, without a cluster. Nothing is written. The plan hash is the one the operator will show."""
+    from securebase.cli.plan import plan_files
+
+    raise typer.Exit(plan_files(files, instance, namespace, as_json=output is Output.JSON))
+
+
+@app.command(
+    epilog="**Examples**\n\n`securebase drift`\n\n`securebase drift -n web -o json`\n\nExit code: 0 no drift, 2 drift, 1 an error."
+)
+def drift(
+    instance: Instance = "",
+    output: Format = Output.TEXT,
+    namespace: Annotated[str, typer.Option("--namespace", "-n", help="Only this namespace.")] = "",
+) -> None:
+    """List every object of the cluster whose resources were changed outside, field by field. Reads AWS now; nothing is written."""
+    from securebase.cli.drift import drift_of_cluster
+
+    raise typer.Exit(drift_of_cluster(instance, namespace, as_json=output is Output.JSON))
+
+
+@app.command()
+def run() -> None:
+    """Run the operator. Settings come from the environment, SECUREBASE_*; see the chart's values."""
+    from securebase.app import run as run_operator
+    from securebase.settings import Settings
+
+    raise typer.Exit(run_operator(Settings()))
+
+
+@app.command()
+def version() -> None:
+    """Print the version."""
+    typer.echo(__version__)
+
+
+def main() -> None:
+    """Entry point of the console script."""
+    app()
+
+
+__all__ = ["app", "main"]

@@ -18,6 +18,7 @@ from securebase.clients.aws_sessions import AwsAccountConfig, AwsSessions, Clien
 from securebase.clients.limits import RateLimiter
 from securebase.clients.paging import page_rules
 from securebase.core.errors import Terminal
+from securebase.telemetry.redaction import hide_patterns
 
 __all__ = ["AwsAccountConfig", "AwsClients", "AwsScope", "CallObserver", "CallerIdentity", "ClientSettings", "Refusal", "StaticCredentials"]
 
@@ -175,7 +176,7 @@ class AwsClients:
         version: str,
         observer: CallObserver | None = None,
         fence: Callable[[], None] = always_allowed,
-        redact: Callable[[str], str] = str,
+        redact: Callable[[str], str] = hide_patterns,
         settings: ClientSettings | None = None,
         credentials: StaticCredentials | None = None,
         timer: Callable[[], float] = time.monotonic,
@@ -204,6 +205,10 @@ class AwsClients:
         with self._lock:
             self._scopes = {key: scope for key, scope in self._scopes.items() if key[0] in accounts}
         self.sessions.retain(accounts)
+
+    def close(self) -> None:
+        """Close every connection. What is called later opens new ones."""
+        self.sessions.close()
 
     def verify_account(self, account: AwsAccountConfig) -> CallerIdentity:
         """Ask AWS who we are. Raises Terminal `WrongAccount` when the credentials belong to another account than the one that is meant."""

@@ -11,6 +11,7 @@ from botocore import exceptions as boto
 from botocore.parsers import ResponseParserError
 
 from securebase.core.errors import Denied, ReconcileError, Terminal, Transient
+from securebase.telemetry.redaction import hide_patterns
 
 RawError: TypeAlias = boto.BotoCoreError | boto.ClientError | ResponseParserError
 RAW_ERRORS = (boto.BotoCoreError, boto.ClientError, ResponseParserError)
@@ -124,7 +125,7 @@ def is_throttling(code: str) -> bool:
     return THROTTLED.fullmatch(code) is not None
 
 
-def translate(error: RawError, request: Request, redact: Callable[[str], str] = str) -> ReconcileError:
+def translate(error: RawError, request: Request, redact: Callable[[str], str] = hide_patterns) -> ReconcileError:
     """The core's error. Its text passes `redact`: AWS repeats parameters in its messages."""
     if not isinstance(error, boto.ClientError):
         build = next((build for kinds, build in UNANSWERED if isinstance(error, kinds)), _unknown)
@@ -183,8 +184,8 @@ def _action(request: Request) -> str:
 def _quota_advice(code: str, request: Request) -> str:
     noun = re.sub(r"(Exception|Fault)$", "", code)
     noun = re.sub(r"^TooMany|(Limits?|Quota)Exceeded", "", noun)
-    noun = re.sub(r"(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", " ", noun)
-    noun = " ".join(word if word.isupper() else word.lower() for word in noun.split())
+    words = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", noun).split()
+    noun = " ".join(word.lower() if word[1:].islower() else word for word in words)
     where = " ".join(part for part in (f"account {request.account_id}" if request.account_id else "the account", request.region) if part)
     name = QUOTA_CODES.get(request.service, request.service)
     page = f"https://console.aws.amazon.com/servicequotas/home/services/{name}/quotas" if request.service in QUOTA_SERVICES else "Service Quotas"
@@ -213,7 +214,7 @@ UNANSWERED: tuple[tuple[tuple[type[Exception], ...], Callable[[Exception, Reques
     ((boto.NoCredentialsError, boto.PartialCredentialsError, boto.CredentialRetrievalError, boto.TokenRetrievalError, boto.SSOError), _no_credentials),
     ((boto.ConnectTimeoutError, boto.ReadTimeoutError), _local(Transient, "TimedOut")),
     ((boto.SSLError,), _local(Transient, "TlsFailed", "; check the CA bundle (AWS_CA_BUNDLE) and the proxies in between")),
-    ((boto.HTTPClientError,), _local(Transient, "Unreachable")),
+    ((boto.HTTPClientError, boto.ConnectionError), _local(Transient, "Unreachable")),
     ((boto.PaginationError,), _local(Transient, "ListDidNotAdvance")),
     ((boto.NoRegionError, boto.InvalidRegionError, boto.EndpointProviderError, boto.UnknownServiceError), _local(Terminal, "InvalidEndpoint")),
     ((ResponseParserError,), _local(Transient, "UnreadableAnswer")),

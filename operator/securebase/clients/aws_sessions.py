@@ -119,6 +119,12 @@ class AwsSessions:
             self._sessions = {account: session for account, session in self._sessions.items() if account in accounts}
             self._clients = {key: client for key, client in self._clients.items() if key[0] in accounts}
 
+    def close(self) -> None:
+        """Close the connections of every client."""
+        with self._lock:
+            for client in self._clients.values():
+                client.close()
+
     def _session(self, account: AwsAccountConfig) -> Session:
         if not account.role_arn:
             return self._ambient
@@ -139,17 +145,10 @@ class AwsSessions:
         """Fresh credentials in the form of botocore's refreshable ones."""
         with self._lock:
             sts = self._create(self._ambient, account, account.region, "sts")
-        extra = {"ExternalId": account.external_id} if account.external_id else {}
-        answer: dict[str, Any] = sts.assume_role(  # type: ignore[attr-defined]  # BaseClient's methods are made at run time
-            RoleArn=account.role_arn, RoleSessionName=account.session_name, DurationSeconds=SESSION_SECONDS, **extra
-        )
-        fresh = answer["Credentials"]
-        return {
-            "access_key": fresh["AccessKeyId"],
-            "secret_key": fresh["SecretAccessKey"],
-            "token": fresh["SessionToken"],
-            "expiry_time": fresh["Expiration"].isoformat(),
-        }
+        try:
+            return _assumed(sts, account)
+        finally:
+            sts.close()
 
     def _create(self, session: Session, account: AwsAccountConfig, region: str, service: str) -> BaseClient:
         """`endpoint_url=None` leaves AWS_ENDPOINT_URL and the shared config file to botocore."""
@@ -171,3 +170,15 @@ class AwsSessions:
             s3={"addressing_style": "path"} if own_endpoint else None,
             inject_host_prefix=not own_endpoint,
         )
+
+
+def _assumed(sts: Any, account: AwsAccountConfig) -> dict[str, str]:
+    extra = {"ExternalId": account.external_id} if account.external_id else {}
+    answer: dict[str, Any] = sts.assume_role(RoleArn=account.role_arn, RoleSessionName=account.session_name, DurationSeconds=SESSION_SECONDS, **extra)
+    fresh = answer["Credentials"]
+    return {
+        "access_key": fresh["AccessKeyId"],
+        "secret_key": fresh["SecretAccessKey"],
+        "token": fresh["SessionToken"],
+        "expiry_time": fresh["Expiration"].isoformat(),
+    }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Final, Generic, TypeVar
 
 K = TypeVar("K")
@@ -17,6 +18,12 @@ LAG_SECONDS: Final = 60.0
 """How long an outside's listing may miss what we just wrote."""
 
 _NEVER: Final = float("-inf")
+
+
+def tells_all(stamp: datetime, read_at: float) -> bool:
+    """Whether a modification time that a list shows again proves that what was read at `read_at` is unchanged. Where the outside
+    counts in whole seconds, a read within the same second may have missed a change."""
+    return stamp.microsecond != 0 or read_at - stamp.timestamp() >= 2.0
 
 
 class Listing(Generic[K, V]):

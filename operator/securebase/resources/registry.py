@@ -4,12 +4,35 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Protocol
 
 from securebase.clients.aws import AwsScope
 from securebase.core.driver import Driver
+from securebase.resources.acm.driver import CertificateDriver, GivenCertificateDriver
+from securebase.resources.cloudfront.distribution import DistributionDriver
+from securebase.resources.cloudfront.functions import FunctionDriver
+from securebase.resources.cloudfront.invalidations import InvalidationDriver
+from securebase.resources.cloudfront.policies import (
+    CachePolicyDriver,
+    OriginAccessControlDriver,
+    OriginRequestPolicyDriver,
+    ResponseHeadersPolicyDriver,
+)
+from securebase.resources.cloudfront.subscriptions import MonitoringSubscriptionDriver
+from securebase.resources.cloudwatch.driver import MetricAlarmDriver
+from securebase.resources.route53.driver import RecordDriver, ValidationRecordDriver, ZoneDriver
+from securebase.resources.s3.driver import BucketDriver, PolicyStatementDriver
 
 DriverFactory = Callable[[AwsScope, Callable[[], float]], Driver]
+
+
+class DriverClass(Protocol):
+    """A class of drivers: names its type and makes one from an account and region and a clock."""
+
+    type: str
+
+    def __call__(self, aws: AwsScope, clock: Callable[[], float], /) -> Driver:
+        """One driver."""
 
 
 class Drivers:
@@ -33,10 +56,26 @@ class Drivers:
             return driver
 
 
-def aws_drivers() -> dict[str, Any]:
-    """Every AWS type of the operator."""
-    from securebase.resources.acm.driver import CertificateDriver, GivenCertificateDriver
-    from securebase.resources.cloudwatch.driver import MetricAlarmDriver
+_CLASSES: tuple[DriverClass, ...] = (
+    CertificateDriver,
+    GivenCertificateDriver,
+    DistributionDriver,
+    FunctionDriver,
+    InvalidationDriver,
+    CachePolicyDriver,
+    OriginRequestPolicyDriver,
+    ResponseHeadersPolicyDriver,
+    OriginAccessControlDriver,
+    MonitoringSubscriptionDriver,
+    MetricAlarmDriver,
+    ZoneDriver,
+    RecordDriver,
+    ValidationRecordDriver,
+    BucketDriver,
+    PolicyStatementDriver,
+)
 
-    classes: list[Any] = [CertificateDriver, GivenCertificateDriver, MetricAlarmDriver]
-    return {driver.type: driver for driver in classes}
+
+def aws_drivers() -> dict[str, DriverFactory]:
+    """Every AWS type of the operator."""
+    return {driver.type: driver for driver in _CLASSES}

@@ -85,7 +85,8 @@ class TagIndex:
         return {arn: tagged.owner for arn, tagged in self.get(max_age).items()}
 
     def _read(self) -> dict[str, Tagged]:
-        pages = self._aws.pages("resourcegroupstaggingapi", "get_resources", ResourceTypeFilters=[self._type], TagFilters=[{"Key": OWNER_TAG}])
+        filters = {"ResourceTypeFilters": [self._type], "TagFilters": [{"Key": OWNER_TAG}]}
+        pages = self._aws.pages("resourcegroupstaggingapi", "get_resources", ResourcesPerPage=100, **filters)
         return {str(entry["ResourceARN"]): Tagged.of_list(entry.get("Tags", [])) for page in pages for entry in page["ResourceTagMappingList"]}
 
 

@@ -91,8 +91,7 @@ class AccountPasses:
         if changed:
             entry.body = self.api.merge(clustered(PLURAL, entry.key.name, "status"), {"status": changed})
         ready = any(condition.type == READY and condition.status for condition in outcome.conditions)
-        self.metrics.set_ready(KIND, "", entry.key.name, ready)
-        self.metrics.reconcile_total.labels(KIND, outcome.name).inc()
+        self.metrics.ready(KIND, "", entry.key.name, ready)
         return outcome
 
     def _patch(self, entry: Entry, metadata: Mapping[str, Any]) -> dict[str, Any]:

@@ -82,7 +82,9 @@ class AccountWorld:
 class Sources(Protocol):
     """Where an object's references are looked up."""
 
-    offline: bool
+    @property
+    def offline(self) -> bool:
+        """Whether a missing reference is only unknown."""
 
     def secret(self, ref: SecretRef) -> SecretValue:
         """ReferenceNotFound when it does not exist."""

@@ -5,15 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from aiohttp import web
-from prometheus_client import CollectorRegistry
-from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
+from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
 
-async def serve(host: str, port: int, registry: CollectorRegistry, healthy: Callable[[], str], ready: Callable[[], str]) -> tuple[web.AppRunner, int]:
+async def serve(host: str, port: int, exposition: Callable[[], bytes], healthy: Callable[[], str], ready: Callable[[], str]) -> tuple[web.AppRunner, int]:
     """Start serving; the runner to clean up, and the port. `healthy` and `ready` answer "" or what is wrong."""
 
     async def metrics(_: web.Request) -> web.Response:
-        return web.Response(body=generate_latest(registry), headers={"Content-Type": CONTENT_TYPE_LATEST})
+        return web.Response(body=exposition(), headers={"Content-Type": CONTENT_TYPE_LATEST})
 
     def probe(check: Callable[[], str]) -> Callable[[web.Request], web.Response]:
         def answer(_: web.Request) -> web.Response:

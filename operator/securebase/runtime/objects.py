@@ -33,8 +33,8 @@ class Entry:
     account: Account | None = None
     settled: bool = False
     swept_at: float = 0.0
-    told: str = ""
     drift: frozenset[str] = frozenset()
+    drift_since: float = 0.0
     signature: tuple[Any, ...] = ()
 
     @property

@@ -12,7 +12,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import kopf
-from prometheus_client import CollectorRegistry
 
 from securebase.clients.kubernetes import GROUP, VERSION
 from securebase.core.kind import Kind
@@ -49,7 +48,6 @@ class Parts:
     sweeper: Sweeper
     lease: Lease
     metrics: Metrics
-    registry: CollectorRegistry
     heartbeat: Heartbeat
     watch_secrets: Callable[[Callable[[str, str], None]], SecretWatch]
     namespaces: tuple[str, ...]
@@ -72,7 +70,7 @@ class Operator:
         """Watch, lead, work; returns when `stop` is set and what was in hand is done."""
         parts, loop = self.parts, asyncio.get_running_loop()
         pool = ThreadPoolExecutor(parts.workers, thread_name_prefix="worker")
-        runner, port = await http.serve(parts.http_host, parts.http_port, parts.registry, parts.heartbeat.problem, self._unready)
+        runner, port = await http.serve(parts.http_host, parts.http_port, parts.metrics.exposition, parts.heartbeat.problem, self._unready)
         self.listening(port)
         kopf_stop = asyncio.Event()
         watches = asyncio.create_task(self._watch(kopf_stop))
@@ -127,10 +125,10 @@ class Operator:
             if type == "DELETED":
                 self._gone(key)
                 return
-            entry, edited = self.parts.objects.seen(key, document)
+            edited = self.parts.objects.seen(key, document)[1]
             if edited:
                 self.queue.add(key, Reason.EDIT)
-                self._count(entry.key.kind)
+                self.parts.metrics.queue_depth(len(self.queue))
 
         return event
 
@@ -144,8 +142,7 @@ class Operator:
             self.parts.metrics.forget(*key)
         else:
             self.parts.accounts.put(key.name, document)
-            _, edited = self.parts.account_objects.seen(key, document)
-            if not edited:
+            if not self.parts.account_objects.seen(key, document)[1]:
                 return
             self.queue.add(key, Reason.EDIT)
         self._referenced_changed("AwsAccount", "", key.name)
@@ -154,17 +151,13 @@ class Operator:
         self.parts.objects.drop(key)
         self.queue.forget(key)
         self.parts.metrics.forget(*key)
-        self._count(key.kind)
-        for entry in self.parts.account_objects:
-            if entry.deleting:
-                self.queue.add(entry.key, Reason.EDIT)
+        for account in iter(self.parts.account_objects):
+            if account.deleting:
+                self.queue.add(account.key, Reason.EDIT)
 
     def _referenced_changed(self, kind: str, namespace: str, name: str) -> None:
         for key in self.parts.objects.dependants(kind, namespace, name):
             self.queue.add(key, Reason.EDIT)
-
-    def _count(self, kind: str) -> None:
-        self.parts.metrics.queue_depth.set(len(self.queue))
 
     # --- work
 
@@ -191,13 +184,13 @@ class Operator:
                     return
                 started = time.monotonic()
                 outcome = await loop.run_in_executor(pool, self._pass, number, key, reason)
-                self.parts.metrics.reconcile_duration_seconds.labels(key.kind).observe(time.monotonic() - started)
+                self.parts.metrics.reconciled(key.kind, outcome.name if outcome is not None else "gone", time.monotonic() - started)
                 self._again(key, outcome)
             except LeadershipLost:
                 _exit_without_lease()
             finally:
                 self.queue.done(key)
-                self.parts.metrics.queue_depth.set(len(self.queue))
+                self.parts.metrics.queue_depth(len(self.queue))
 
     def _pass(self, number: int, key: Key, reason: Reason) -> Outcome | None:
         with self.parts.heartbeat.working(number):
@@ -220,8 +213,8 @@ class Operator:
     async def _sweep(self) -> None:
         await self._watching.wait()
         while True:
-            for account, entries in self.parts.sweeper.due().items():
-                for found in await asyncio.to_thread(self.parts.sweeper.sweep, account, entries):
+            for way_in, entries in self.parts.sweeper.due():
+                for found in await asyncio.to_thread(self.parts.sweeper.sweep, way_in, entries):
                     self.queue.add(found, Reason.SWEEP)
             await asyncio.sleep(SWEEP_TICK)
 

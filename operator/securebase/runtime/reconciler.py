@@ -102,8 +102,8 @@ class Reconciler:
         used = {(prior.type, prior.external_id) for prior in composed.subject.prior.values() if prior.role is Role.SHARED}
         self.process.shared.use(composed.account.config.account_id, composed.subject.identity, used)
         labels = (entry.key.kind, entry.key.namespace, entry.key.name)
-        self.metrics.set_ready(*labels, True)
-        self.metrics.set_drift(*labels, 0, self.clock())
+        self.metrics.ready(*labels, True)
+        self.metrics.drift(*labels, 0, self.clock())
         return Outcome("taken_up", ())
 
     def _request(self, kind: Kind, entry: Entry) -> Request:
@@ -236,12 +236,12 @@ class Reconciler:
     def _measure(self, entry: Entry, outcome: Outcome, written: Written | None) -> None:
         labels = (entry.key.kind, entry.key.namespace, entry.key.name)
         ready = any(condition.type == "Ready" and condition.status for condition in outcome.conditions)
-        self.metrics.set_ready(*labels, ready)
-        self.metrics.reconcile_total.labels(entry.key.kind, outcome.name).inc()
+        self.metrics.ready(*labels, ready)
         if written is not None and written.plan is not None:
             drift = frozenset(f"{result.prior.id}.{path}" for result in written.results for path in result.drift)
-            self.metrics.set_drift(*labels, len(drift), self.clock())
-            self.metrics.set_pending(*labels, {impact.value: count for impact, count in written.plan.pending.items()})
+            entry.drift_since = (entry.drift_since or self.clock()) if drift else 0.0
+            self.metrics.drift(*labels, len(drift), entry.drift_since)
+            self.metrics.pending(*labels, written.plan.pending)
 
     def _tell(self, entry: Entry, report: Report) -> None:
         labels = (entry.key.kind, entry.key.namespace, entry.key.name)

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from securebase.clients.aws import AwsAccountConfig
 from securebase.core.driver import Answer, Depth, Observed, Target
 from securebase.core.errors import ReconcileError
 from securebase.core.graph import Graph
@@ -43,17 +44,17 @@ class Sweeper:
     metrics: Metrics
     clock: Callable[[], float]
 
-    def due(self) -> dict[Account, list[Entry]]:
+    def due(self) -> list[tuple[Account, list[Entry]]]:
         """Objects whose interval has passed, by account. One that is due takes all of its account along that are half due."""
-        now, found = self.clock(), dict[Account, list[Entry]]()
+        now, found = self.clock(), dict[AwsAccountConfig, tuple[Account, list[Entry]]]()
         for entry in self.objects:
             if entry.account is not None and entry.graph is not None and entry.subject is not None and not entry.deleting:
-                found.setdefault(entry.account, []).append(entry)
-        return {
-            account: [entry for entry in entries if _age(entry, now) >= 0.5]
-            for account, entries in found.items()
+                found.setdefault(entry.account.config, (entry.account, []))[1].append(entry)
+        return [
+            (account, [entry for entry in entries if _age(entry, now) >= 0.5])
+            for account, entries in found.values()
             if any(_age(entry, now) >= 1.0 for entry in entries)
-        }
+        ]
 
     def sweep(self, account: Account, entries: Iterable[Entry]) -> list[Key]:
         """Keys that need a pass: something differs, changed its state, could not be read, or was not settled anyway."""
@@ -74,7 +75,7 @@ class Sweeper:
             if _differs(plan):
                 wanted.append(swept.key)
         for region in {node.region or swept.subject.region for swept in chosen for node in swept.graph}:
-            self.metrics.last_sweep_timestamp_seconds.labels(account.config.account_id, region).set(now)
+            self.metrics.swept(account.config.account_id, region, now)
         return wanted
 
     def _observe(self, chosen: list[_Swept], world: AccountWorld) -> tuple[_Answers, _Attributes]:

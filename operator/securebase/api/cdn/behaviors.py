@@ -207,4 +207,4 @@ class Behavior(ApiModel):
 
 
 # 25 besides the default is CloudFront's quota, which can be raised.
-Behaviors = Annotated[tuple[Behavior, ...], Field(), MinLen(1), MaxLen(50), ListMap("path")]
+Behaviors = Annotated[tuple[Behavior, ...], Field(), MinLen(1), MaxLen(50), ListMap("path", ruled=True)]

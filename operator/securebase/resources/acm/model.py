@@ -20,7 +20,7 @@ class Certificate:
     """A public certificate, validated by DNS. AWS changes nothing of a certificate once requested, so another name is another certificate.
 
     domain_name  the common name; also in `names`
-    names        every name the certificate covers
+    names        every name the certificate covers; lower case, like `domain_name`
     status       left at its default: differs only where a validation timed out, so that the request is repeated
 
     Attributes: `requestedArn` at once; `arn` only when issued; per name `validationName.<name>` and `validationValue.<name>` as soon as

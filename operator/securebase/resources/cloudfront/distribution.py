@@ -16,7 +16,7 @@ from securebase.core.identity import OWNER_TAG, Identity
 from securebase.resources.cloudfront.distribution_config import EMPTY, Raw, items, overlay, read, spelled_like, visible_tags
 from securebase.resources.cloudfront.model import HOSTED_ZONE_ID, Distribution
 from securebase.resources.cloudfront.quotas import quota_named
-from securebase.resources.listing import LAG_SECONDS, STORM_SECONDS, Listing
+from securebase.resources.listing import LAG_SECONDS, STORM_SECONDS, Listing, tells_all
 
 Target_ = Target[Distribution]
 Observed_ = Observed[Distribution]
@@ -48,9 +48,8 @@ class _Full:
     at: float
 
     def holds(self, summary: _Summary) -> bool:
-        """Whether the configuration is still the one the list speaks of. Where the outside counts in whole seconds, a read within
-        the same second may have missed a change."""
-        return self.stamp == summary.stamp and (self.stamp.microsecond != 0 or self.at - self.stamp.timestamp() >= 2.0)
+        """Whether the configuration is still the one the list speaks of."""
+        return self.stamp == summary.stamp and tells_all(self.stamp, self.at)
 
 
 class DistributionDriver:
@@ -334,9 +333,7 @@ def _summary(distribution: Raw, config: Raw) -> _Summary:
     )
 
 
-def _observation(
-    summary: _Summary, value: Distribution, etag: str, tags: Mapping[str, str], *, raw: Any = None, checked_at: float = 0.0
-) -> Observed_:
+def _observation(summary: _Summary, value: Distribution, etag: str, tags: Mapping[str, str], *, raw: Any = None, checked_at: float = 0.0) -> Observed_:
     attributes = {"id": summary.id, "arn": summary.arn, "domainName": summary.domain_name, "hostedZoneId": HOSTED_ZONE_ID}
     return Observed(
         external_id=summary.id,

@@ -78,10 +78,7 @@ def read(config: Raw, tags: Mapping[str, str]) -> Distribution:
 def spelled_like(value: Distribution, wanted: Distribution | None) -> Distribution:
     """The same with those headers as plain text that `wanted` holds so: a secret and a text are never equal."""
     plain = {
-        (origin.id, header.name)
-        for origin in (wanted.origins if wanted else ())
-        for header in origin.headers
-        if not isinstance(header.value, SecretValue)
+        (origin.id, header.name) for origin in (wanted.origins if wanted else ()) for header in origin.headers if not isinstance(header.value, SecretValue)
     }
     if not plain:
         return value
@@ -263,9 +260,7 @@ def _behavior(raw: Raw, behavior: CacheBehavior) -> dict[str, Any]:
     }
     dropped = {*policies, *(_LEGACY_CACHING if behavior.cache_policy_id else ())}
     groups = sorted(behavior.trusted_key_groups)
-    lambdas = (
-        {"LambdaFunctionARN": each.arn, "EventType": each.event, "IncludeBody": each.include_body} for each in behavior.lambdas
-    )
+    lambdas = ({"LambdaFunctionARN": each.arn, "EventType": each.event, "IncludeBody": each.include_body} for each in behavior.lambdas)
     return {
         **{key: value for key, value in (raw or _NEW_BEHAVIOR).items() if key not in dropped},
         "TargetOriginId": behavior.target_origin,

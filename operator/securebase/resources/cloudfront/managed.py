@@ -33,9 +33,7 @@ _CORS_REQUEST: Final = ("Origin", "Access-Control-Request-Headers", "Access-Cont
 
 CACHE_POLICIES: Final[Mapping[str, CachePolicy]] = {
     CACHING_OPTIMIZED: CachePolicy("Managed-CachingOptimized", 1, 86_400, _YEAR),
-    "b2884449-e4de-46a7-ac36-70bc7f1ddd6d": CachePolicy(
-        "Managed-CachingOptimizedForUncompressedObjects", 1, 86_400, _YEAR, gzip=False, brotli=False
-    ),
+    "b2884449-e4de-46a7-ac36-70bc7f1ddd6d": CachePolicy("Managed-CachingOptimizedForUncompressedObjects", 1, 86_400, _YEAR, gzip=False, brotli=False),
     CACHING_DISABLED: CachePolicy("Managed-CachingDisabled", 0, 0, 0, gzip=False, brotli=False),
     "08627262-05a9-4f76-9ded-b50ca2e3a84f": CachePolicy(
         "Managed-Elemental-MediaPackage",
@@ -55,9 +53,7 @@ CACHE_POLICIES: Final[Mapping[str, CachePolicy]] = {
         cookies=EVERYTHING,
         query_strings=EVERYTHING,
     ),
-    "83da9c7e-98b4-4e11-a168-04f0df8e2c65": CachePolicy(
-        "Managed-UseOriginCacheControlHeaders", 0, 0, _YEAR, headers=_ORIGIN_CONTROLLED, cookies=EVERYTHING
-    ),
+    "83da9c7e-98b4-4e11-a168-04f0df8e2c65": CachePolicy("Managed-UseOriginCacheControlHeaders", 0, 0, _YEAR, headers=_ORIGIN_CONTROLLED, cookies=EVERYTHING),
     "4cc15a8a-d715-48a4-82b8-cc0b614638fe": CachePolicy(
         "Managed-UseOriginCacheControlHeaders-QueryStrings",
         0,

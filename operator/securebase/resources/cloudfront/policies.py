@@ -152,8 +152,6 @@ class SharedPolicyDriver(Generic[P]):
         return None
 
 
-
-
 def _nested(shape: str) -> Callable[[Raw], tuple[str, Raw]]:
     return lambda line: (line[shape]["Id"], line[shape][f"{shape}Config"])
 

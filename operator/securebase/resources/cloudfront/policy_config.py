@@ -22,7 +22,11 @@ from securebase.resources.cloudfront.model import (
 
 Raw = Mapping[str, Any]
 
-_SELECTIONS = {"HeadersConfig": ("HeaderBehavior", "Headers"), "CookiesConfig": ("CookieBehavior", "Cookies"), "QueryStringsConfig": ("QueryStringBehavior", "QueryStrings")}
+_SELECTIONS = {
+    "HeadersConfig": ("HeaderBehavior", "Headers"),
+    "CookiesConfig": ("CookieBehavior", "Cookies"),
+    "QueryStringsConfig": ("QueryStringBehavior", "QueryStrings"),
+}
 
 
 def _read_selection(raw: Raw, section: str) -> Selection:

@@ -1,0 +1,87 @@
+"""One object's plan for a command: the operator's engine up to the point where it would write."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from securebase.core.driver import Depth, Inventory
+from securebase.core.errors import ReconcileError
+from securebase.core.plan import Plan, Prior
+from securebase.core.reconcile import make_plan, observe_graph, observe_priors, prunable
+from securebase.runtime.engine import AccountWorld, Composed, Request, Sources, compose
+from securebase.runtime.shared import Process
+from securebase.cli.surroundings import no_intents
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """One object and its plan, or why there is none."""
+
+    kind: str
+    namespace: str
+    name: str
+    plan: Plan | None = None
+    problem: str = ""
+
+    @property
+    def title(self) -> str:
+        """How a person names it."""
+        return f"{self.kind} {self.namespace}/{self.name}"
+
+    def troubles(self) -> list[str]:
+        """What would keep the operator from carrying it out."""
+        held = [f"{step.node.id}: {step.problem.message}" for step in self.plan.steps if step.problem is not None] if self.plan else []
+        return [self.problem, *held] if self.problem else held
+
+    def as_document(self) -> dict[str, Any]:
+        """For `-o json`."""
+        document: dict[str, Any] = {"kind": self.kind, "namespace": self.namespace, "name": self.name, "problems": self.troubles()}
+        if self.plan is not None:
+            steps = [
+                {
+                    "resource": step.node.id,
+                    "type": step.node.type,
+                    "action": step.action.value,
+                    "externalId": step.observed.external_id if step.observed else None,
+                    "changes": [
+                        {"path": change.path, "have": change.have, "want": change.want, "impact": change.impact.value, "cause": change.cause.value}
+                        | ({"gate": step.held[change.path].value} if change.path in step.held else {})
+                        for change in step.changes
+                    ],
+                }
+                for step in self.plan.steps
+                if step.action.value != "NONE"
+            ]
+            document |= {"hash": self.plan.hash, "impact": self.plan.impact.value, "steps": steps}
+        return document
+
+
+def planned(request: Request, process: Process, sources: Sources, *, search: bool) -> Planned:
+    """The plan of one object. `search`: there is no status, so what carries its identity is looked for outside."""
+    identity = request.identity
+    try:
+        composed = compose(request, process.accounts, sources)
+        world = process.world(composed.account, no_intents)
+        if search:
+            composed = _with_inventory(composed, world)
+        answers, attributes = observe_graph(composed.graph, composed.subject, world, Depth.FRESH)
+        pruned = observe_priors(prunable(composed.graph, composed.subject).values(), composed.subject, world)
+        plan = make_plan(composed.graph, composed.subject, world, answers, pruned, attributes)
+    except ReconcileError as error:
+        return Planned(identity.kind, identity.namespace, identity.name, problem=str(error))
+    return Planned(identity.kind, identity.namespace, identity.name, plan)
+
+
+def _with_inventory(composed: Composed, world: AccountWorld) -> Composed:
+    """The object with what carries its identity outside although the spec no longer wants it: those would be pruned."""
+    found: dict[str, Prior] = {}
+    wanted: Mapping[str, object] = composed.graph.nodes
+    for type_, region in sorted({(node.type, node.region) for node in composed.graph}):
+        driver = world.driver(type_, region or composed.subject.region)
+        if isinstance(driver, Inventory):
+            for name, external_id in driver.owned(composed.subject.identity).items():
+                if name not in wanted:
+                    found[name] = Prior(name, type_, external_id, region, guards=bool(getattr(driver, "GUARDS", False)))
+    return replace(composed, subject=replace(composed.subject, prior=found))

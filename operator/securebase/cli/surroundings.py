@@ -1,0 +1,37 @@
+"""What a command needs of the outside: AWS clients and drivers, without limits of leadership and without a cluster's help."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+
+from securebase import __version__
+from securebase.clients.aws import AwsClients
+from securebase.clients.limits import RateLimiter
+from securebase.core.breakers import MassDeletion
+from securebase.resources.registry import Drivers, aws_drivers
+from securebase.runtime.accounts import Account, Accounts
+from securebase.runtime.engine import SharedUse
+from securebase.runtime.shared import Process
+from securebase.telemetry.redaction import Redactor
+
+
+class WouldWrite(AssertionError):
+    """A command that only looks was about to write: a defect, stopped before anything left."""
+
+
+def _refuse() -> None:
+    raise WouldWrite("this command never writes")
+
+
+def reading_process(instance: str, accounts: Mapping[str, Account], redactor: Redactor) -> Process:
+    """Everything an object's plan needs, with a fence that lets no write through."""
+    clients = AwsClients(limiter=RateLimiter(), version=__version__, fence=_refuse, redact=redactor)
+    return Process(
+        instance, clients, Drivers(aws_drivers(), time.time), Accounts(clients, time.time, accounts), SharedUse(), MassDeletion(time.time), time.time
+    )
+
+
+def no_intents(node: str, incarnation: int) -> None:
+    """A plan stores nothing."""
+    raise WouldWrite(f"incarnation {incarnation} of {node}")

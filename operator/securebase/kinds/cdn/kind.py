@@ -1,0 +1,65 @@
+"""The kind CdnDistribution: from a spec to everything a distribution needs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from securebase.api.cdn import CdnDistribution, CdnDistributionSpec
+from securebase.core.graph import Graph
+from securebase.core.kind import Context, Facts, Needs, PolicyDefaults
+from securebase.kinds.cdn.distribution import DISTRIBUTION, distribution_node
+from securebase.kinds.cdn.invalidation import invalidation_node
+from securebase.kinds.cdn.names import certificate_id, name_nodes
+from securebase.kinds.cdn.origins import bucket_nodes, header_secrets
+from securebase.kinds.cdn.shared import SharedNodes
+from securebase.kinds.cdn.watching import alarm_nodes, log_nodes
+
+
+class CdnDistributionKind:
+    """Satisfies `core.kind.Kind`."""
+
+    kind = "CdnDistribution"
+    plural = "cdndistributions"
+    model = CdnDistribution
+
+    def defaults(self, spec: CdnDistributionSpec) -> PolicyDefaults:
+        """A distribution holds no data: it goes with its object."""
+        return PolicyDefaults()
+
+    def needs(self, spec: CdnDistributionSpec, namespace: str) -> Needs:
+        """The Secrets behind the origins' headers."""
+        return Needs(secrets=header_secrets(spec, namespace))
+
+    def compose(self, spec: CdnDistributionSpec, facts: Facts, context: Context) -> Graph:
+        """All resources of one distribution."""
+        shared = SharedNodes(context.identity.instance)
+        distribution = distribution_node(spec, facts, context, shared)
+        return Graph(
+            [
+                *shared,
+                *bucket_nodes(spec, context),
+                *name_nodes(spec, context),
+                distribution,
+                *alarm_nodes(spec, context),
+                *log_nodes(spec, context),
+                *invalidation_node(context),
+            ]
+        )
+
+    def outputs(self, spec: CdnDistributionSpec, attributes: Mapping[str, Mapping[str, str]]) -> Mapping[str, str]:
+        """What is known so far: id, arn, domainName, hostedZoneId, url, certificateArn, certificateState."""
+        distribution = attributes.get(DISTRIBUTION, {})
+        certificate = attributes.get(certificate_id(spec), {})
+        known = {name: distribution.get(name, "") for name in ("id", "arn", "domainName", "hostedZoneId")}
+        known |= {
+            "url": _url(spec, known["domainName"]),
+            "certificateArn": certificate.get("arn") or certificate.get("requestedArn", ""),
+            "certificateState": certificate.get("status", ""),
+        }
+        return {name: value for name, value in known.items() if value}
+
+
+def _url(spec: CdnDistributionSpec, domain: str) -> str:
+    """By the first alias that is one host, else by CloudFront's own name."""
+    host = next((alias for alias in spec.aliases if not alias.startswith("*.")), domain)
+    return f"https://{host}" if domain else ""

@@ -1,0 +1,120 @@
+"""Record sets as Route 53 stores them: how names are spelled, who owns a set, and how many reads finding some of them takes."""
+
+from __future__ import annotations
+
+import re
+import threading
+from collections.abc import Callable, Collection, Iterable, Mapping
+from typing import Any, Final
+
+from securebase.clients.aws import AwsScope, Refusal
+from securebase.core.identity import OWNER_TAG
+from securebase.resources.listing import Listing
+
+RecordSet = Mapping[str, Any]
+RecordKey = tuple[str, str]
+"""(name, type), the name plain."""
+
+_PAGE: Final = "100"
+_TXT_CHUNK: Final = 255
+_ESCAPE: Final = re.compile(r"\\(\d{3})")
+_QUOTED: Final = re.compile(r'"((?:[^"\\]|\\.)*)"')
+
+
+def plain(name: str) -> str:
+    """A DNS name in lower case, without the trailing dot, and with Route 53's octal escapes (`\\052` for `*`) undone."""
+    return _ESCAPE.sub(lambda match: chr(int(match.group(1), 8)), name).rstrip(".").lower()
+
+
+def owner_name(name: str, type_: str) -> str:
+    """Name of the TXT record that says who owns the record set of this name and type."""
+    return f"_sb-owner-{type_.lower()}.{plain(name).replace('*', '_wildcard')}"
+
+
+def owner_text(owner: str) -> str:
+    """Value of that record: quoted strings of at most 255 characters (Route 53 Developer Guide, TXT record type)."""
+    text = f"{OWNER_TAG}={owner}"
+    chunks = [text[at : at + _TXT_CHUNK] for at in range(0, len(text), _TXT_CHUNK)]
+    return " ".join('"' + chunk.replace("\\", "\\\\").replace('"', '\\"') + '"' for chunk in chunks)
+
+
+def owner_in(record: RecordSet | None) -> str:
+    """The owner that such a record names; "" when there is none."""
+    values = record.get("ResourceRecords", []) if record else []
+    for value in values:
+        text = "".join(re.sub(r"\\(.)", r"\1", part) for part in _QUOTED.findall(value["Value"]))
+        if text.startswith(f"{OWNER_TAG}="):
+            return text.removeprefix(f"{OWNER_TAG}=")
+    return ""
+
+
+def by_key(records: Iterable[RecordSet]) -> dict[RecordKey, list[RecordSet]]:
+    """Record sets by name and type; more than one where a routing policy splits them."""
+    found: dict[RecordKey, list[RecordSet]] = {}
+    for record in records:
+        found.setdefault((plain(record["Name"]), record["Type"]), []).append(record)
+    return found
+
+
+Wanted = Mapping[str, Collection[str]]
+"""What to look for: plain name -> types of which the owner is wanted too. All types of the name are found in any case."""
+
+
+class ZoneReader:
+    """Finds record sets. Route 53 answers five requests a second for a whole account (Developer Guide, Quotas), so reads are counted.
+
+    Name by name: sets are sorted by their labels from the right, so those of a name and the TXT records below it that say who owns
+    them mostly come in one answer. Many: the pages of the whole zone, unless that was more reads than names the last time.
+    """
+
+    def __init__(self, aws: AwsScope, clock: Callable[[], float]) -> None:
+        self._aws = aws
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._listings: dict[str, Listing[int, RecordSet]] = {}
+        self._pages: dict[str, int] = {}
+
+    def find(self, zone: str, wanted: Wanted) -> dict[RecordKey, list[RecordSet]] | None:
+        """Read now, name by name. None when there is no such zone."""
+        found: dict[RecordKey, list[RecordSet]] = {}
+        for name, types in sorted(wanted.items()):
+            answer = self._from(zone, StartRecordName=name, MaxItems=_PAGE)
+            if answer is None:
+                return None
+            found |= by_key(answer["ResourceRecordSets"])
+            for owner in (owner_name(name, type_) for type_ in sorted(types)) if answer.get("IsTruncated") else ():
+                if (owner, "TXT") not in found:
+                    at_owner = self._from(zone, StartRecordName=owner, StartRecordType="TXT", MaxItems="1")
+                    found |= by_key(at_owner["ResourceRecordSets"] if at_owner else ())
+        return found
+
+    def sweep(self, zone: str, wanted: Wanted) -> dict[RecordKey, list[RecordSet]] | None:
+        """The whole zone, or name by name where that is fewer reads."""
+        if self._pages.get(zone, 0) > len(wanted):
+            return self.find(zone, wanted)
+        with self._lock:
+            listing = self._listings.setdefault(zone, Listing(lambda: self._whole(zone), self._clock))
+        records = listing.get()
+        return by_key(records.values()) if records else None
+
+    def _whole(self, zone: str) -> dict[int, RecordSet]:
+        """Every zone has its NS and SOA sets, so an empty answer means that there is no zone."""
+        records: list[RecordSet] = []
+        pages, position = 0, dict[str, Any]()
+        while (answer := self._from(zone, **position)) is not None:
+            records += answer["ResourceRecordSets"]
+            pages += 1
+            if not answer.get("IsTruncated"):
+                break
+            position = _next(answer)
+        self._pages[zone] = pages
+        return dict(enumerate(records))
+
+    def _from(self, zone: str, **position: Any) -> dict[str, Any] | None:
+        answer = self._aws.attempt("route53", "list_resource_record_sets", ("NoSuchHostedZone",), HostedZoneId=zone, **position)
+        return None if isinstance(answer, Refusal) else answer
+
+
+def _next(answer: Mapping[str, Any]) -> dict[str, Any]:
+    start = {"StartRecordName": answer["NextRecordName"], "StartRecordType": answer["NextRecordType"]}
+    return start | ({"StartRecordIdentifier": answer["NextRecordIdentifier"]} if answer.get("NextRecordIdentifier") else {})
