@@ -178,7 +178,7 @@ class AwsEndpoint:
 
         async def serve() -> None:
             async with backends:
-                runner = web.ServerRunner(web.Server(router.handle))
+                runner = web.ServerRunner(web.Server(router.handle, access_log=None, request_factory=_unlimited), shutdown_timeout=1)
                 await runner.setup()
                 await web.TCPSite(runner, "127.0.0.1", self._port, backlog=1024).start()
                 ready.set()
@@ -205,6 +205,11 @@ class AwsEndpoint:
 
         self._stack.callback(end)
         self._control = Control(router, loop)
+
+
+def _unlimited(message: Any, payload: Any, protocol: Any, writer: Any, task: Any) -> web.BaseRequest:
+    """A request of any size: aiohttp's own limit is 1 MiB, S3's 5 GiB."""
+    return web.BaseRequest(message, payload, protocol, writer, task, asyncio.get_running_loop(), client_max_size=0)
 
 
 def _answers(url: str) -> bool:

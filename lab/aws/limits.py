@@ -38,51 +38,35 @@ def _each(service: str, rate: float, source: str, *operations: str, burst: float
 
 
 LIMITS: tuple[Limit, ...] = (
-    _each(
-        "cloudwatch",
-        3,
-        CLOUDWATCH,
-        "PutMetricAlarm",
-        "PutCompositeAlarm",
-        "DeleteAlarms",
-        "SetAlarmState",
-        "EnableAlarmActions",
-        "DisableAlarmActions",
-    ),
-    _each("cloudwatch", 9, CLOUDWATCH, "DescribeAlarms", "DescribeAlarmsForMetric"),
-    _each("cloudwatch", 20, CLOUDWATCH, "DescribeAlarmHistory", "TagResource", "UntagResource", "ListTagsForResource"),
+    _each("cloudwatch", 3, CLOUDWATCH, "PutMetricAlarm", "PutCompositeAlarm", "DeleteAlarms", "SetAlarmState", "EnableAlarmActions"),
+    _each("cloudwatch", 3, CLOUDWATCH, "DisableAlarmActions", "DescribeAlarmHistory", "DescribeAlarmsForMetric"),
+    _each("cloudwatch", 9, CLOUDWATCH, "DescribeAlarms"),
     _each("cloudwatch", 10, CLOUDWATCH, "PutDashboard", "GetDashboard", "ListDashboards", "DeleteDashboards"),
     _each("cloudwatch", 50, CLOUDWATCH, "GetMetricData"),
     _each("cloudwatch", 25, CLOUDWATCH, "ListMetrics"),
     _each("cloudwatch", 500, CLOUDWATCH, "PutMetricData"),
-    _each(
-        "acm",
-        5,
-        ACM,
-        "RequestCertificate",
-        "AddTagsToCertificate",
-        "RemoveTagsFromCertificate",
-        "UpdateCertificateOptions",
-        "ExportCertificate",
-    ),
+    _each("cloudwatch", 20, f"{CLOUDWATCH}: none for tags; assumed", "TagResource", "UntagResource", "ListTagsForResource"),
+    _each("acm", 5, ACM, "RequestCertificate", "AddTagsToCertificate", "RemoveTagsFromCertificate", "UpdateCertificateOptions"),
     _each("acm", 10, ACM, "DescribeCertificate", "DeleteCertificate", "GetCertificate", "ListTagsForCertificate"),
     _each("acm", 8, ACM, "ListCertificates"),
     _each("acm", 1, ACM, "ImportCertificate", "ResendValidationEmail"),
     Limit("route53", ("*",), 5, 5, ROUTE53, shared=True),
     _each("sns", 30, SNS, "CreateTopic", "DeleteTopic", "ListTopics", "ListSubscriptions", "ListSubscriptionsByTopic"),
     _each("sns", 100, SNS, "Subscribe", "Unsubscribe"),
-    _each("sns", 10, SNS, "TagResource", "UntagResource", "ListTagsForResource"),
+    Limit("sns", ("TagResource", "UntagResource", "ListTagsForResource"), 10, 10, SNS, shared=True),
     _each("logs", 10, LOGS, "CreateLogGroup", "DeleteLogGroup", "DescribeLogGroups", "PutRetentionPolicy"),
-    _each("logs", 5, f"{LOGS}: no rate of the delivery operations is published; assumed", "*"),
+    _each("logs", 5, f"{LOGS}: none for the delivery operations; assumed", "*", burst=10),
     _each("resourcegroupstaggingapi", 15, TAGGING, "GetResources"),
-    _each("resourcegroupstaggingapi", 5, TAGGING, "TagResources", "UntagResources", "GetTagKeys", "GetTagValues"),
+    _each("resourcegroupstaggingapi", 5, TAGGING, "TagResources", "UntagResources", "GetTagKeys", "GetTagValues", burst=10),
     Limit("s3", ("PutObject", "DeleteObject", "CopyObject"), 3500, 3500, S3, shared=True),
     Limit("s3", ("GetObject", "HeadObject"), 5500, 5500, S3, shared=True),
     _each("s3", 20, "Amazon S3 User Guide: no rate of bucket configuration requests is published; assumed", "*"),
     _each("cloudfront", 0.5, INVALIDATION, "CreateInvalidation", burst=10),
-    Limit("cloudfront", ("(write)",), 5, 10, CLOUDFRONT, shared=True),
-    Limit("cloudfront", ("(read)",), 20, 40, CLOUDFRONT, shared=True),
+    _each("cloudfront", 2, CLOUDFRONT, "(write)", burst=8),
+    _each("cloudfront", 10, CLOUDFRONT, "(read)", burst=20),
 )
+# One rate for the account, whatever region a request is signed for.
+_GLOBAL = frozenset({"cloudfront", "route53"})
 
 # How each service says no: AWS's general reference names Throttling and ThrottlingException, S3 its own SlowDown (HTTP 503).
 THROTTLING = {
@@ -122,7 +106,7 @@ def limit_of(call: Call, limits: Iterable[Limit] = LIMITS) -> Limit | None:
 
 
 class Throttle:
-    """Rates on a clock that runs `scale` times as fast: at scale 10 a documented 3 a second lets 30 through."""
+    """Rates on a clock that runs `scale` times as fast: at scale 10 a documented 3 a second lets 30 through, and bursts grow alike."""
 
     def __init__(self, clock: Callable[[], float], limits: tuple[Limit, ...] = LIMITS) -> None:
         self._clock, self.limits = clock, limits
@@ -138,9 +122,14 @@ class Throttle:
         """Raises the service's throttling error when the bucket is empty."""
         if not self.scale or (limit := limit_of(call, self.limits)) is None:
             return
-        key = (call.account, call.region, call.service, limit.operations[0] if limit.shared else call.operation)
-        now = self._clock()
-        bucket = self._buckets.setdefault(key, Bucket(limit.rate * self.scale, limit.burst, limit.burst, now))
+        key = (
+            call.account,
+            "" if call.service in _GLOBAL else call.region,
+            call.service,
+            limit.operations[0] if limit.shared else call.operation,
+        )
+        now, burst = self._clock(), max(1.0, limit.burst * self.scale)
+        bucket = self._buckets.setdefault(key, Bucket(limit.rate * self.scale, burst, burst, now))
         if not bucket.take(now):
             code, status = THROTTLING.get(call.service, ("Throttling", 400))
             raise AwsFault(code, "Rate exceeded", status)

@@ -3,27 +3,24 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import nullcontext
-from dataclasses import asdict
-from urllib.parse import parse_qs
 
 from aiohttp import web
 from multidict import CIMultiDict
 
+from lab.aws.admin import LAB_PREFIX, administer
 from lab.aws.calls import CallLog, CallRecord
 from lab.aws.checks import check_request
 from lab.aws.context import Lab, Model
 from lab.aws.limits import Throttle
-from lab.aws.rules import Rules, rule_from
+from lab.aws.rules import Rules
 from lab.aws.stale import Staleness
 from lab.aws.wire import AwsFault, Call, Reply, fault, identify, parse_request
 
 log = logging.getLogger(__name__)
-LAB_PREFIX = "/_lab/"
 _TWELVE_DIGITS = 12
 _Send = Callable[[Call], Awaitable[Reply]]
 
@@ -46,7 +43,7 @@ class Router:
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
         if request.rel_url.raw_path.startswith(LAB_PREFIX):
-            return await self._administer(request)
+            return await administer(self, request)
         started = time.perf_counter()
         if request.headers.get("Expect", "").lower() == "100-continue" and request.transport is not None:
             # botocore waits a second for this line before it sends an S3 object.
@@ -113,48 +110,6 @@ class Router:
                 reply.status, reply.code, latency_ms, call.is_write, served, resource,
             )
         )  # fmt: skip
-
-    async def _administer(self, request: web.BaseRequest) -> web.Response:
-        """/_lab/...: the control handle over HTTP, for processes other than the one that started the endpoint."""
-        body = await request.read()
-        query = {key: values[-1] for key, values in parse_qs(request.query_string).items()}
-        try:
-            document = json.loads(body) if body else {}
-            match request.method, request.path.removeprefix(LAB_PREFIX):
-                case "GET", "calls":
-                    return web.json_response(
-                        [asdict(record) for record in self.log.records() if all(str(asdict(record).get(k)) == v for k, v in query.items())]
-                    )
-                case "GET", "counts":
-                    return web.json_response(
-                        {f"{service}:{operation}": count for (service, operation), count in sorted(self.log.counts().items())}
-                    )
-                case "DELETE", "calls":
-                    self.log.clear()
-                case "GET", "rules":
-                    return web.json_response([asdict(rule) for rule in self.rules.all()])
-                case "POST", "rules":
-                    return web.json_response(
-                        [asdict(self.rules.add(rule_from(entry))) for entry in (document if isinstance(document, list) else [document])]
-                    )
-                case "DELETE", "rules":
-                    self.rules.clear()
-                case "POST", "throttle":
-                    self.throttle.set_scale(float(document.get("scale", 1)))
-                case "POST", "stale":
-                    self.stale.configure(float(document["lag_s"]), document.get("scope", "lists"), frozenset(document.get("services", ())))
-                case "POST", "settings":
-                    for name, value in document.items():
-                        setattr(self.lab.settings, name, value)
-                case "POST", "advance":
-                    self.lab.clock.advance(float(document["seconds"]))
-                case "POST", "reset":
-                    await self.reset()
-                case method, path:
-                    return web.json_response({"error": f"no {method} {LAB_PREFIX}{path}"}, status=404)
-        except (ValueError, KeyError, TypeError, AttributeError) as wrong:
-            return web.json_response({"error": str(wrong)}, status=400)
-        return web.json_response({})
 
     async def reset(self) -> None:
         """Everything as just started: the emulators' state, the models', rules, rates, staleness and the log."""

@@ -27,9 +27,9 @@ _NOUNS = {
     "metricalarm": "alarm",
     "compositealarm": "alarm",
     "alarmstate": "alarm",
-    "alarmactions": "alarm",
+    "alarmaction": "alarm",
     "resourcerecordset": "recordset",
-    "topicattributes": "topic",
+    "topicattribute": "topic",
     "deliveryconfiguration": "delivery",
     "tocertificate": "certificate",
     "tagstocertificate": "certificate",
@@ -37,14 +37,26 @@ _NOUNS = {
 }
 # Strongly consistent by documentation: never served stale.
 _STRONG = {("s3", "object"), ("s3", "objects"), ("sts", "calleridentity")}
+# What a service says of a resource it does not know yet; CloudFront names the type.
 _MISSING = {
-    "cloudfront": "NoSuch{type}",
-    "acm": "ResourceNotFoundException",
-    "route53": "NoSuchHostedZone",
-    "sns": "NotFound",
-    "logs": "ResourceNotFoundException",
-    "s3": "NoSuchBucket",
+    ("acm", "certificate"): ("ResourceNotFoundException", 400),
+    ("cloudfront", "function"): ("NoSuchFunctionExists", 404),
+    ("cloudfront", "tag"): ("NoSuchResource", 404),
+    ("route53", "hostedzone"): ("NoSuchHostedZone", 404),
+    ("s3", "bucketpolicy"): ("NoSuchBucketPolicy", 404),
+    ("s3", "buckettagging"): ("NoSuchTagSet", 404),
+    ("sns", "topic"): ("NotFound", 404),
 }
+
+
+def _not_found(call: Call) -> AwsFault:
+    code, status = _MISSING.get((call.service, resource_type(call)), ("", 400))
+    match call.service:
+        case "cloudfront" if not code:
+            code, status = f"NoSuch{call.operation.removeprefix('Get').removesuffix('Config')}", 404
+        case "s3" if not code:
+            code, status = "NoSuchBucket", 404
+    return AwsFault(code or "ResourceNotFoundException", "not visible yet", status)
 
 
 def resource_type(call: Call) -> str:
@@ -107,17 +119,12 @@ class Staleness:
         if not writes or writes[-1] <= horizon:
             return None
         old = self._answers.get(self._key(call))
-        if old is not None and old.at < writes[-1] and bisect_right(writes, old.at) == bisect_right(writes, horizon):
+        if old is not None and old.at < writes[-1] and bisect_right(writes, horizon) <= bisect_right(writes, old.at):
             self.served += 1
             return old.reply
         if old is None and not is_list and self.scope == "absent" and self._is_new(writes, horizon):
             self.served += 1
-            kind = call.operation.removeprefix("Get").removesuffix("Config")
-            raise AwsFault(
-                _MISSING.get(call.service, "ResourceNotFoundException").format(type=kind),
-                "not visible yet",
-                404 if call.service in ("cloudfront", "s3") else None,
-            )
+            raise _not_found(call)
         return None
 
     @staticmethod
@@ -133,5 +140,5 @@ class Staleness:
         elif reply.ok:
             now = self.clock()
             self._written(call).append(now)
-            for other in ("tag",) if "tag" in call.operation.lower() or "Tags" in call.params else ():
-                self._writes.setdefault((call.account, "resourcegroupstaggingapi", other), []).append(now)
+            # Whatever is written may carry tags, and what is deleted is still found by them for a while.
+            self._writes.setdefault((call.account, "resourcegroupstaggingapi", "tag"), []).append(now)

@@ -66,9 +66,7 @@ def build(settings: Settings, redactor: Redactor) -> Parts:
     configuration = load_configuration(settings.workers + 8)
     unfenced = Kubernetes(configuration)
     identity = settings.identity or f"{socket.gethostname()}-{os.getpid()}"
-    lease = Lease(
-        unfenced, settings.lease_namespace, settings.lease_name, identity, settings.lease_duration, settings.lease_renew_deadline, time.monotonic
-    )
+    lease = Lease(unfenced, settings.lease_namespace, settings.lease_name, identity, settings.lease_duration, settings.lease_renew_deadline, time.monotonic)
     api = Kubernetes(configuration, lease.fence)
     limiter = RateLimiter(clock=time.monotonic, sleep=time.sleep, scale=settings.aws_rate_scale)
     clients = AwsClients(
@@ -79,7 +77,7 @@ def build(settings: Settings, redactor: Redactor) -> Parts:
         redact=redactor,
         settings=ClientSettings(max_connections=settings.workers + 8),
     )
-    objects, account_objects = Objects(settings.fight_rounds), Objects()
+    objects, account_objects = Objects(settings.fight_rounds, settings.settle_scale), Objects()
     accounts = Accounts(clients, time.time)
     instance = settings.instance or _cluster_uid(unfenced)
     process = Process(instance, clients, Drivers(aws_drivers(), time.time), accounts, SharedUse(), MassDeletion(time.time), time.time)

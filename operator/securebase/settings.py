@@ -39,6 +39,8 @@ class Settings(BaseSettings):
     """Factor on AWS's documented API rates; 0 = no client-side limits."""
     fight_rounds: Annotated[int, Field(ge=1)] = 5
     """How often the same drift is repaired within an hour before it counts as a fight."""
+    settle_scale: Annotated[float, Field(ge=0)] = 1.0
+    """Factor on the time after a write of our own in which a difference is not called drift yet (most drivers: 60 s)."""
 
     def watched(self) -> tuple[str, ...]:
         """Namespaces to watch; empty = all."""

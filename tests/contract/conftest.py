@@ -10,6 +10,7 @@ from typing import Any
 import boto3
 import pytest
 from botocore.config import Config
+
 from lab.aws.endpoint import AwsEndpoint
 from securebase.clients.aws import AwsAccountConfig, AwsClients, AwsScope, StaticCredentials
 from securebase.clients.limits import RateLimiter
@@ -52,8 +53,10 @@ def scope(aws_endpoint: AwsEndpoint, account: str) -> Callable[[str], AwsScope]:
 def raw(aws_endpoint: AwsEndpoint, account: str) -> Callable[..., Any]:
     """A plain boto3 client: somebody else, who changes things behind our back."""
 
+    clients: Any = boto3
+
     def client(service: str, region: str = "us-east-1") -> Any:
-        return boto3.client(
+        return clients.client(
             service,
             region_name=region,
             endpoint_url=aws_endpoint.url,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any, Generic, TypeVar
 from uuid import uuid4
 
@@ -184,14 +185,14 @@ def _pass_a_minute(lab: Lab) -> None:
 
 def _drifts(lab: Lab, driver: Driver, target: Target[D], contract: Contract[D]) -> None:
     assert contract.drift is not None
+
+    def shows(seen: Observed[D] | None) -> bool:
+        return seen is None or contract.drifted in {change.path for change in differences(target, seen)}
+
     for depth in Depth:
         contract.drift(settled(driver, target))
         _pass_a_minute(lab)
-
-        def shows(seen: Observed[D] | None) -> bool:
-            return seen is None or contract.drifted in {change.path for change in differences(target, seen)}
-
-        eventually(lambda depth=depth: observe(driver, target, depth), shows, f"{target.type} shows the drift of {contract.drifted} ({depth})")
+        eventually(partial(observe, driver, target, depth), shows, f"{target.type} shows the drift of {contract.drifted} ({depth})")
         write(driver, target)
         settled(driver, target)
 

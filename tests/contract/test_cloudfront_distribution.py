@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import uuid
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import pytest
+
 from lab.aws.models.acm import Acm
 from securebase.core.driver import Depth, Observed, State, Target
 from securebase.core.errors import Terminal, TokenSpent, Transient
@@ -52,9 +55,7 @@ RICH = Distribution(
         SITE, target_origin="pair", response_headers_policy_id=SECURITY_HEADERS, trusted_key_groups=frozenset({"4b4f2a1e-0000-4000-8000-000000000001"})
     ),
     behaviors=(
-        CacheBehavior(
-            "/api/*", "api", CACHING_DISABLED, "https-only", ALL_METHODS, compress=False, origin_request_policy_id=ALL_VIEWER_EXCEPT_HOST_HEADER
-        ),
+        CacheBehavior("/api/*", "api", CACHING_DISABLED, "https-only", ALL_METHODS, compress=False, origin_request_policy_id=ALL_VIEWER_EXCEPT_HOST_HEADER),
         CacheBehavior("/app/*", "site", CACHING_OPTIMIZED, lambdas=(LambdaAssociation("origin-request", LAMBDA, include_body=True),)),
     ),
     error_pages=(ErrorPage(502, "/sorry.html", 503, 5), ErrorPage(404, min_ttl=0)),
@@ -101,9 +102,7 @@ CHANGES: dict[str, Distribution] = {
     "custom origin": replace(
         RICH, origins=(RICH.origins[0], replace(API, connection=Connection.custom("match-viewer", 8080, 8443, read_timeout=60)), *RICH.origins[2:])
     ),
-    "secret": replace(
-        RICH, origins=(RICH.origins[0], replace(API, headers=(OriginHeader("x-origin-verify", SecretValue("new", "2")),)), *RICH.origins[2:])
-    ),
+    "secret": replace(RICH, origins=(RICH.origins[0], replace(API, headers=(OriginHeader("x-origin-verify", SecretValue("new", "2")),)), *RICH.origins[2:])),
     "plain header": replace(RICH, origins=first(RICH.origins, headers=(OriginHeader("x-site", "blue"),))),
     "one origin more": replace(RICH, origins=(*RICH.origins, replace(BUCKET, id="more"))),
     "group": replace(RICH, origin_groups=(OriginGroup("pair", "spare", "site", frozenset({503})),)),
@@ -126,7 +125,9 @@ NAMES = list(CHANGES)
 
 
 def test_lives_as_promised(lab: Lab) -> None:
-    drift = lambda seen: changed_outside(lab, seen.external_id, Comment="changed outside")  # noqa: E731
+    def drift(seen: Observed[Distribution]) -> None:
+        changed_outside(lab, seen.external_id, Comment="changed outside")
+
     check_contract(lab, Contract(DistributionDriver, SMALL, {"comment": replace(SMALL, comment="another")}, drift, "comment"))
 
 
@@ -140,7 +141,7 @@ def test_drift_of_tags_is_seen_and_a_foreign_tag_is_left_alone(lab: Lab) -> None
     resource = seen.attributes["arn"]
     lab.raw("cloudfront").tag_resource(Resource=resource, Tags={"Items": [{"Key": "team", "Value": "theirs"}, {"Key": "added", "Value": "by them"}]})
     for depth in Depth:
-        drifted = eventually(lambda depth=depth: observe(driver, target, depth), lambda seen: not in_sync(target)(seen), f"tag drift ({depth})")
+        drifted = eventually(partial(observe, driver, target, depth), lambda seen: not in_sync(target)(seen), f"tag drift ({depth})")
         assert drifted is not None and drifted.value.tags == {"team": "theirs", "added": "by them"}
 
 
@@ -167,17 +168,20 @@ def test_functions_and_access_control(lab: Lab) -> None:
 
 
 def test_vpc_origin(lab: Lab) -> None:
+    subnets = [subnet["SubnetId"] for subnet in lab.raw("ec2").describe_subnets()["Subnets"]][:2]
+    balancer = lab.raw("elbv2").create_load_balancer(Name="inside", Scheme="internal", Subnets=subnets)["LoadBalancers"][0]
     endpoint = {
         "Name": "inside",
-        "Arn": f"arn:aws:elasticloadbalancing:us-east-1:{lab.account}:loadbalancer/app/inside/1",
+        "Arn": balancer["LoadBalancerArn"],
         "HTTPPort": 80,
         "HTTPSPort": 443,
         "OriginProtocolPolicy": "https-only",
     }
     id = lab.raw("cloudfront").create_vpc_origin(VpcOriginEndpointConfig=endpoint)["VpcOrigin"]["Id"]
-    inside = replace(SMALL, origins=(Origin("site", "inside.us-east-1.elb.amazonaws.com", Connection.vpc(id, 20, 10)),))
+    inside = replace(SMALL, origins=(Origin("site", balancer["DNSName"], Connection.vpc(id, 20, 10)),))
     slower = replace(inside, origins=first(inside.origins, connection=Connection.vpc(id, 40, 20)))
-    check_contract(lab, Contract(DistributionDriver, inside, {"timeouts": slower, "custom": replace(inside, origins=first(inside.origins, connection=Connection.custom()))}))
+    public = replace(inside, origins=first(inside.origins, connection=Connection.custom()))
+    check_contract(lab, Contract(DistributionDriver, inside, {"timeouts": slower, "public": public}))
 
 
 def test_what_we_do_not_know_survives_an_update(lab: Lab) -> None:
@@ -191,13 +195,13 @@ def test_what_we_do_not_know_survives_an_update(lab: Lab) -> None:
         CacheBehaviors={**config["CacheBehaviors"], "Items": [{**api, "SmoothStreaming": True}, *config["CacheBehaviors"]["Items"][1:]]},
     )
     changed = replace(target, desired=replace(RICH, comment="another", behaviors=RICH.behaviors[::-1]))
-    seen = eventually(lambda: observe(driver, changed), lambda seen: seen is not None and seen.raw["Logging"]["Enabled"], "the foreign change shows")
-    assert seen is not None
-    driver.update(changed, seen, differences(changed, seen))
-    now = lab.raw("cloudfront").get_distribution_config(Id=seen.external_id)["DistributionConfig"]
-    assert now["Logging"]["Bucket"] == "logs.s3.amazonaws.com"
-    assert {each["PathPattern"]: each["SmoothStreaming"] for each in now["CacheBehaviors"]["Items"]} == {"/app/*": False, "/api/*": True}
-    assert now["Comment"] == "another"
+    now = eventually(partial(observe, driver, changed), lambda now: now is not None and now.raw["Logging"]["Enabled"], "the foreign change shows")
+    assert now is not None
+    driver.update(changed, now, differences(changed, now))
+    written = lab.raw("cloudfront").get_distribution_config(Id=seen.external_id)["DistributionConfig"]
+    assert written["Logging"]["Bucket"] == "logs.s3.amazonaws.com"
+    assert {each["PathPattern"]: each["SmoothStreaming"] for each in written["CacheBehaviors"]["Items"]} == {"/app/*": False, "/api/*": True}
+    assert written["Comment"] == "another"
 
 
 def test_a_write_in_between_is_not_overwritten(lab: Lab) -> None:
@@ -232,8 +236,8 @@ def test_an_alias_of_somebody_else_is_told_and_never_touched(lab: Lab) -> None:
     lab.control.model(Acm).force(alias, "ISSUED")
     arn = lab.raw("acm").request_certificate(DomainName=alias, ValidationMethod="DNS")["CertificateArn"]
     wanted = replace(SMALL, aliases=frozenset({alias}), certificate=ViewerCertificate.acm(arn))
-    theirs, their_target, _ = made(lab, wanted)
-    lab.raw("cloudfront").untag_resource(Resource=theirs.observe([their_target], Depth.FRESH)[their_target.key].attributes["arn"], TagKeys={"Items": [OWNER_TAG]})  # type: ignore[union-attr]
+    _, their_target, their_distribution = made(lab, wanted)
+    lab.raw("cloudfront").untag_resource(Resource=their_distribution.attributes["arn"], TagKeys={"Items": [OWNER_TAG]})
     driver = DistributionDriver(lab.scope("us-east-1"), lab.clock)
     target = lab.target(driver.type, wanted)
     with pytest.raises(Terminal, match="CNAMEAlreadyExists"):
@@ -279,3 +283,42 @@ def test_denied_is_not_absent(lab: Lab) -> None:
 def test_inventory(lab: Lab) -> None:
     driver, target, seen = made(lab)
     assert driver.owned(target.identity) == {target.node: seen.external_id}
+
+
+def reads(lab: Lab) -> list[str]:
+    return [record.operation for record in lab.control.log.records() if record.account == lab.account and not record.write]
+
+
+def test_a_storm_of_first_passes_lists_once(lab: Lab) -> None:
+    driver = DistributionDriver(lab.scope("us-east-1"), lab.clock)
+    targets = [lab.target(driver.type, SMALL) for _ in range(40)]
+
+    def first_pass(target: Target[Distribution]) -> str:
+        assert observe(driver, target) is None
+        return driver.create(target, uuid.uuid4().hex).external_id
+
+    with ThreadPoolExecutor(8) as pool:
+        ids = set(pool.map(first_pass, targets))
+    assert len(ids) == 40
+    assert len(reads(lab)) <= 8, reads(lab)
+
+
+def test_an_idle_sweep_reads_lists_alone(lab: Lab) -> None:
+    driver = DistributionDriver(lab.scope("us-east-1"), lab.clock)
+    targets = [lab.target(driver.type, SMALL) for _ in range(12)]
+    known = [replace(target, external_id=driver.create(target, uuid.uuid4().hex).external_id) for target in targets]
+    for target in known:
+        settled(driver, target, Depth.SWEEP)
+    before = len(reads(lab))
+    for _ in range(3):
+        answers = driver.observe(known, Depth.SWEEP)
+        assert all(isinstance(answer, Observed) for answer in answers.values())
+    assert reads(lab)[before:] == ["ListDistributions", "GetResources"] * 3
+
+
+def test_a_status_that_was_lost_is_found_again_by_tag(lab: Lab) -> None:
+    _, target, seen = made(lab)
+    restarted = DistributionDriver(lab.scope("us-east-1"), lab.clock)
+    lost = replace(target, external_id="")
+    assert settled(restarted, lost).external_id == seen.external_id
+    assert settled(restarted, lost, Depth.SWEEP).external_id == seen.external_id

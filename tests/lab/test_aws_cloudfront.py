@@ -91,19 +91,45 @@ def test_a_caller_reference_is_used_once(cloudfront: Any) -> None:
         ("NoSuchCachePolicy", {"behavior": {"CachePolicyId": "none-such"}}),
         ("NoSuchOriginRequestPolicy", {"behavior": {"OriginRequestPolicyId": "none-such"}}),
         ("NoSuchResponseHeadersPolicy", {"behavior": {"ResponseHeadersPolicyId": "none-such"}}),
-        ("InvalidFunctionAssociation", {"behavior": {"FunctionAssociations": items({"FunctionARN": "arn:aws:cloudfront::000000000000:function/no", "EventType": "viewer-request"})}}),
+        (
+            "InvalidFunctionAssociation",
+            {
+                "behavior": {
+                    "FunctionAssociations": items(
+                        {"FunctionARN": "arn:aws:cloudfront::000000000000:function/no", "EventType": "viewer-request"}
+                    )
+                }
+            },
+        ),
         ("InvalidOriginAccessControl", {"origin": {"OriginAccessControlId": "none-such"}}),
         ("NoSuchOrigin", {"behavior": {"TargetOriginId": "none-such"}}),
         ("InvalidViewerCertificate", {"Aliases": items("a.example.com")}),
-        ("InvalidViewerCertificate", {"ViewerCertificate": {"ACMCertificateArn": "arn:aws:acm:us-east-1:000000000000:certificate/no", "SSLSupportMethod": "sni-only"}}),
+        (
+            "InvalidViewerCertificate",
+            {
+                "ViewerCertificate": {
+                    "ACMCertificateArn": "arn:aws:acm:us-east-1:000000000000:certificate/no",
+                    "SSLSupportMethod": "sni-only",
+                }
+            },
+        ),
         ("InvalidWebACLId", {"WebACLId": "arn:aws:wafv2:eu-west-1:000000000000:regional/webacl/a/b"}),
         ("InvalidDefaultRootObject", {"DefaultRootObject": "/index.html"}),
         ("InvalidArgument", {"HttpVersion": "http9"}),
         ("InvalidArgument", {"behavior": {"AllowedMethods": items("GET", "HEAD", "POST")}}),
         ("InconsistentQuantities", {"Aliases": {"Quantity": 2, "Items": ["a.example.com"]}}),
-        ("InvalidLambdaFunctionAssociation", {"behavior": {"LambdaFunctionAssociations": items({"LambdaFunctionARN": "arn:aws:lambda:eu-west-1:000000000000:function:f:1", "EventType": "origin-request"})}}),
+        (
+            "InvalidLambdaFunctionAssociation",
+            {
+                "behavior": {
+                    "LambdaFunctionAssociations": items(
+                        {"LambdaFunctionARN": "arn:aws:lambda:eu-west-1:000000000000:function:f:1", "EventType": "origin-request"}
+                    )
+                }
+            },
+        ),
     ],
-)  # fmt: skip
+)
 def test_a_distribution_is_refused(cloudfront: Any, code: str, changes: dict[str, Any]) -> None:
     refused(code, cloudfront.create_distribution, DistributionConfig=distribution(**changes))
     assert "Items" not in cloudfront.list_distributions()["DistributionList"]
@@ -145,7 +171,13 @@ def test_managed_policies_exist(cloudfront: Any) -> None:
     listed = cloudfront.list_cache_policies(Type="managed")["CachePolicyList"]["Items"]
     assert CACHING_OPTIMIZED in {entry["CachePolicy"]["Id"] for entry in listed}
     assert {entry["Type"] for entry in listed} == {"managed"}
-    create(cloudfront, behavior={"OriginRequestPolicyId": "b689b0a8-53d0-40ab-baf2-68738e2966ac", "ResponseHeadersPolicyId": "67f7725c-6f97-4210-82d7-5512b31e9d03"})
+    create(
+        cloudfront,
+        behavior={
+            "OriginRequestPolicyId": "b689b0a8-53d0-40ab-baf2-68738e2966ac",
+            "ResponseHeadersPolicyId": "67f7725c-6f97-4210-82d7-5512b31e9d03",
+        },
+    )
     for identifier in ("4135ea2d-6df8-44a3-9df3-4b5a84be39ad", CACHING_OPTIMIZED):
         assert cloudfront.get_cache_policy(Id=identifier)["CachePolicy"]["Id"] == identifier
     assert cloudfront.get_origin_request_policy(Id="216adef6-5c7f-47e4-b989-5492eafa07d3")
@@ -157,8 +189,11 @@ def test_what_a_distribution_uses_cannot_be_deleted(cloudfront: Any) -> None:
     oac = cloudfront.create_origin_access_control(OriginAccessControlConfig=oac_config)
     function = cloudfront.create_function(Name="f", FunctionConfig={"Comment": "", "Runtime": "cloudfront-js-2.0"}, FunctionCode=b"x")
     arn = function["FunctionSummary"]["FunctionMetadata"]["FunctionARN"]
-    used = {
-        "behavior": {"CachePolicyId": policy["CachePolicy"]["Id"], "FunctionAssociations": items({"FunctionARN": arn, "EventType": "viewer-request"})},
+    used: dict[str, Any] = {
+        "behavior": {
+            "CachePolicyId": policy["CachePolicy"]["Id"],
+            "FunctionAssociations": items({"FunctionARN": arn, "EventType": "viewer-request"}),
+        },
         "origin": {"OriginAccessControlId": oac["OriginAccessControl"]["Id"]},
     }
     refused("InvalidFunctionAssociation", cloudfront.create_distribution, DistributionConfig=distribution(**used))
@@ -168,7 +203,9 @@ def test_what_a_distribution_uses_cannot_be_deleted(cloudfront: Any) -> None:
     refused("CachePolicyInUse", cloudfront.delete_cache_policy, Id=policy["CachePolicy"]["Id"], IfMatch=policy["ETag"])
     refused("OriginAccessControlInUse", cloudfront.delete_origin_access_control, Id=oac["OriginAccessControl"]["Id"], IfMatch=oac["ETag"])
     refused("FunctionInUse", cloudfront.delete_function, Name="f", IfMatch=function["ETag"])
-    assert cloudfront.list_distributions_by_cache_policy_id(CachePolicyId=policy["CachePolicy"]["Id"])["DistributionIdList"]["Items"] == [identifier]
+    assert cloudfront.list_distributions_by_cache_policy_id(CachePolicyId=policy["CachePolicy"]["Id"])["DistributionIdList"]["Items"] == [
+        identifier
+    ]
     cloudfront.update_distribution(Id=identifier, IfMatch=etag, DistributionConfig=distribution())
     cloudfront.delete_cache_policy(Id=policy["CachePolicy"]["Id"], IfMatch=policy["ETag"])
     cloudfront.delete_origin_access_control(Id=oac["OriginAccessControl"]["Id"], IfMatch=oac["ETag"])
@@ -198,7 +235,9 @@ def test_a_policy_has_a_quota_of_distributions(cloudfront: Any, control: Control
     identifier, etag = create(cloudfront, behavior={"CachePolicyId": policy})
     second = distribution("two", behavior={"CachePolicyId": policy})
     refused("TooManyDistributionsAssociatedToCachePolicy", cloudfront.create_distribution, DistributionConfig=second)
-    cloudfront.update_distribution(Id=identifier, IfMatch=etag, DistributionConfig=distribution(Comment="mine", behavior={"CachePolicyId": policy}))
+    cloudfront.update_distribution(
+        Id=identifier, IfMatch=etag, DistributionConfig=distribution(Comment="mine", behavior={"CachePolicyId": policy})
+    )
 
 
 def test_lists_come_in_pages(cloudfront: Any) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from typing import Any
 
 import pytest
@@ -47,7 +48,9 @@ def test_an_alarm_keeps_its_dimensions_and_metric_maths(client: MakeClient) -> N
         {"Id": "requests", "MetricStat": {"Metric": metric, "Period": 60, "Stat": "Sum"}, "ReturnData": False},
         {"Id": "double", "Expression": "requests * 2", "Label": "double", "ReturnData": True},
     ]
-    cloudwatch.put_metric_alarm(AlarmName="maths", Metrics=maths, EvaluationPeriods=1, Threshold=1.0, ComparisonOperator="LessThanThreshold")
+    cloudwatch.put_metric_alarm(
+        AlarmName="maths", Metrics=maths, EvaluationPeriods=1, Threshold=1.0, ComparisonOperator="LessThanThreshold"
+    )
     found = {entry["AlarmName"]: entry for entry in cloudwatch.describe_alarms(AlarmNames=["errors", "maths"])["MetricAlarms"]}
     assert found["errors"]["Dimensions"] == alarm()["Dimensions"]
     assert "AlarmDescription" not in found["errors"]
@@ -55,13 +58,13 @@ def test_an_alarm_keeps_its_dimensions_and_metric_maths(client: MakeClient) -> N
     assert "MetricName" not in found["maths"]
 
 
-def test_alarms_come_in_pages_of_a_hundred(client: MakeClient) -> None:
+def test_alarms_come_in_pages_of_at_most_a_hundred(client: MakeClient) -> None:
     cloudwatch = client("cloudwatch")
     for number in range(105):
         cloudwatch.put_metric_alarm(**alarm(f"a{number:03}"))
-    first = cloudwatch.describe_alarms()
+    first = cloudwatch.describe_alarms(MaxRecords=100)
     assert len(first["MetricAlarms"]) == 100
-    assert len(cloudwatch.describe_alarms(NextToken=first["NextToken"])["MetricAlarms"]) == 5
+    assert len(cloudwatch.describe_alarms(MaxRecords=100, NextToken=first["NextToken"])["MetricAlarms"]) == 5
 
 
 def test_tagged_resources_of_all_services_are_found_by_tag(client: MakeClient) -> None:
@@ -133,7 +136,12 @@ def test_a_bucket_policy_must_be_one(client: MakeClient) -> None:
     s3 = client("s3")
     s3.create_bucket(Bucket="site-bucket")
     statement = {"Sid": "a", "Effect": "Allow", "Principal": "*", "Action": "s3:GetObject", "Resource": "arn:aws:s3:::site-bucket/*"}
-    for wrong in ("{", json.dumps({"Statement": []}), json.dumps({"Statement": [{"Effect": "Allow"}]}), json.dumps({"Statement": [statement, statement]})):
+    for wrong in (
+        "{",
+        json.dumps({"Statement": []}),
+        json.dumps({"Statement": [{"Effect": "Allow"}]}),
+        json.dumps({"Statement": [statement, statement]}),
+    ):
         refused("MalformedPolicy", s3.put_bucket_policy, Bucket="site-bucket", Policy=wrong)
     good = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
     s3.put_bucket_policy(Bucket="site-bucket", Policy=good)
@@ -147,6 +155,14 @@ def test_s3_objects_pass(client: MakeClient, control: Control) -> None:
     s3.put_object(Bucket="site-bucket", Key="a b/ü.html", Body=b"<html>", ContentType="text/html")
     assert s3.get_object(Bucket="site-bucket", Key="a b/ü.html")["Body"].read() == b"<html>"
     assert s3.head_object(Bucket="site-bucket", Key="a b/ü.html")["ContentLength"] == 6
+    large = b"x" * 3_000_000
+    s3.put_object(Bucket="site-bucket", Key="large", Body=large)
+    assert s3.get_object(Bucket="site-bucket", Key="large")["Body"].read() == large
+    control.log.clear()
+    started = time.perf_counter()
+    s3.put_object(Bucket="site-bucket", Key="small", Body=b"x")
+    assert time.perf_counter() - started < 0.9, "botocore waited a second for 100 Continue"
+    s3.head_object(Bucket="site-bucket", Key="small")
     counts = control.log.counts()
     assert counts["s3", "PutObject"] == counts["s3", "HeadObject"] == 1
 

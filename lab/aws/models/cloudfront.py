@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
@@ -16,10 +15,11 @@ from lab.aws.context import Lab
 from lab.aws.models import cloudfront_rules as rules
 from lab.aws.models.cloudfront_defaults import with_defaults
 from lab.aws.models.cloudfront_quotas import QUOTAS, TOO_MANY
+from lab.aws.models.cloudfront_state import Distribution, Use, uses_of
+from lab.aws.models.distribution_summary import summary_of
 from lab.aws.models.pages import Listing, item_tag, page, split
 from lab.aws.wire import AwsFault, Call, Reply, rewrite
 
-_POLICIES = ("CachePolicy", "OriginRequestPolicy", "ResponseHeadersPolicy")
 _MANAGED_LISTS = {
     "CachePolicy": "ListCachePolicies",
     "OriginRequestPolicy": "ListOriginRequestPolicies",
@@ -34,53 +34,10 @@ _SHARED = re.compile(
     r"^(Create|Update|Delete|Publish)(CachePolicy|OriginRequestPolicy|ResponseHeadersPolicy|OriginAccessControl|Function)$"
 )
 _USERS = re.compile(r"^ListDistributionsBy(CachePolicy|OriginRequestPolicy|ResponseHeadersPolicy)Id$")
+_LIST_MEMBERS = frozenset({"Marker", "NextMarker", "MaxItems", "IsTruncated", "Quantity"})
 _ID = re.compile(rb"<Id>([^<]+)</Id>")
 # ministack writes an empty list where a policy was given none; CloudFront leaves it out.
 _EMPTY_LIST = re.compile(rb"<(Headers|Cookies|QueryStrings)><Quantity>0</Quantity>(?:<Items ?/>|<Items></Items>)?</\1>")
-
-
-@dataclass(frozen=True, slots=True)
-class Use:
-    """Something a distribution refers to: the kind and its id (a function's ARN)."""
-
-    kind: str
-    id: str
-
-
-@dataclass(slots=True)
-class Distribution:
-    id: str
-    account: str
-    caller_reference: str
-    aliases: frozenset[str]
-    uses: frozenset[Use]
-    ready_at: float
-    etag: str
-    modified: str
-    expires: dict[str, float] = field(default_factory=dict)
-    paths: dict[str, list[str]] = field(default_factory=dict)
-
-    @property
-    def arn(self) -> str:
-        return f"arn:aws:cloudfront::{self.account}:distribution/{self.id}"
-
-
-def uses_of(config: dict[str, Any]) -> frozenset[Use]:
-    found: set[Use] = set()
-    for behavior in rules.behaviors_of(config):
-        for kind in _POLICIES:
-            if identifier := behavior.get(f"{kind}Id"):
-                found.add(Use(kind, identifier))
-        found |= {Use("Function", function["FunctionARN"]) for function in rules.items_of(behavior.get("FunctionAssociations"))}
-        found |= {Use("KeyGroup", group) for group in rules.items_of(behavior.get("TrustedKeyGroups"))}
-    found |= {
-        Use("OriginAccessControl", origin["OriginAccessControlId"])
-        for origin in config["Origins"]["Items"]
-        if origin.get("OriginAccessControlId")
-    }
-    if arn := config.get("ViewerCertificate", {}).get("ACMCertificateArn"):
-        found.add(Use("Certificate", arn))
-    return frozenset(found)
 
 
 def _config_of(call: Call) -> dict[str, Any]:
@@ -112,6 +69,10 @@ class CloudFront:
                 self._admit_delete(call)
             case "CreateInvalidation":
                 self._admit_invalidation(call)
+            case "ListDistributions":
+                mine = tuple(other.summary for other in self.distributions.values() if other.account == call.account)
+                self._listings[self._list_key(call)] = Listing("DistributionList", _LIST_MEMBERS, mine)
+                return self._listed(call)
             case operation if found := _USERS.match(operation):
                 await self._list_users(call, found.group(1))
                 return self._listed(call)
@@ -287,6 +248,7 @@ class CloudFront:
             identifier, call.account, config["CallerReference"], aliases, uses_of(config),
             self._lab.clock() + self._lab.settings.distribution_deploy_s,
             reply.headers.get("ETag", ""), datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+            summary_of(reply.body),
         )  # fmt: skip
         if old is not None:
             new.expires, new.paths = old.expires, old.paths

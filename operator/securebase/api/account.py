@@ -8,7 +8,7 @@ from annotated_types import MaxLen, MinLen
 from pydantic import Field, StringConstraints
 
 from securebase.api.base import ApiModel, ListMap, ListSet, Matches, Rule, Rules, Transition
-from securebase.api.meta import KubernetesObject, Tags, _tag_rule
+from securebase.api.meta import KubernetesObject, Tags, tag_rule
 from securebase.api.scalars import AccountId, Region
 from securebase.api.status import Condition, Count, StatusModel, Timestamp
 
@@ -50,7 +50,7 @@ class AwsAccountSpec(ApiModel):
     """Namespaces whose objects may use the account; '*' for every one. Checked at every pass."""
 
     rules: ClassVar[Rules] = (
-        _tag_rule("defaultTags"),
+        tag_rule("defaultTags"),
         Rule(
             cel="!has(self.roleArn) || self.roleArn.contains('::' + self.accountId + ':role/')",
             holds=lambda spec: spec.role_arn is None or f"::{spec.account_id}:role/" in spec.role_arn,

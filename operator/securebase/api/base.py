@@ -97,6 +97,11 @@ def broken_transitions(old: BaseModel, new: BaseModel) -> list[str]:
     return broken
 
 
+def matches(expression: str, value: str) -> bool:
+    r"""As RE2 searches: its final `$` is the end of the text, while Python's also stands before a last newline."""
+    return re.search(f"{expression[:-1]}\\Z" if expression.endswith("$") else expression, value) is not None
+
+
 @dataclass(frozen=True, slots=True)
 class Matches:
     """A string's grammar, refused in plain words instead of by showing the expression.
@@ -118,7 +123,7 @@ class Matches:
         return described
 
     def _check(self, value: str) -> str:
-        if not re.search(self.expression, value):
+        if not matches(self.expression, value):
             raise PydanticCustomError("rule", "{broken}", {"broken": self.message})
         return value
 

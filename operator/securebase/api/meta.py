@@ -23,6 +23,7 @@ __all__ = [
     "SecretKeyRef",
     "Tags",
     "Window",
+    "tag_rule",
 ]
 
 GROUP = "securebase.io"
@@ -35,7 +36,7 @@ SHORTEST_INTERVAL_SECONDS = 10
 Tags = Annotated[dict[str, str], MapBounds(max_properties=40, value=256)]
 
 
-def _tag_rule(field: str) -> Rule:
+def tag_rule(field: str) -> Rule:
     """Tags that AWS or the operator keeps for itself."""
     reserved = ("aws:", "securebase.io/")
     return Rule(
@@ -117,7 +118,7 @@ class ResourceSpec(ApiModel):
     """How far the operator may go with this object, and when."""
 
     rules: ClassVar[Rules] = (
-        _tag_rule("tags"),
+        tag_rule("tags"),
         Transition(
             cel="has(self.region) == has(oldSelf.region) && (!has(self.region) || self.region == oldSelf.region)",
             holds=lambda old, new: old.region == new.region,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
@@ -10,7 +9,7 @@ from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler, StringConstrain
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
-from securebase.api.base import VALIDATIONS, Matches
+from securebase.api.base import VALIDATIONS, Matches, matches
 
 _UNIT_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 _DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
@@ -36,7 +35,7 @@ class _Grammar(str):
 
     @classmethod
     def _parse(cls, value: str) -> _Grammar:
-        if not re.search(cls.expression, value):
+        if not matches(cls.expression, value):
             raise PydanticCustomError("rule", "{broken}", {"broken": cls.message})
         return cls(value)
 

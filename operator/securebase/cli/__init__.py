@@ -49,9 +49,7 @@ def plan(
     raise typer.Exit(plan_files(files, instance, namespace, as_json=output is Output.JSON))
 
 
-@app.command(
-    epilog="**Examples**\n\n`securebase drift`\n\n`securebase drift -n web -o json`\n\nExit code: 0 no drift, 2 drift, 1 an error."
-)
+@app.command(epilog="**Examples**\n\n`securebase drift`\n\n`securebase drift -n web -o json`\n\nExit code: 0 no drift, 2 drift, 1 an error.")
 def drift(
     instance: Instance = "",
     output: Format = Output.TEXT,

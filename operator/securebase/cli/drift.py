@@ -55,9 +55,8 @@ def _of_kind(kind: Kind, namespace: str, api: Kubernetes, process: Process, reda
     for item in found:
         metadata, status = item["metadata"], item.get("status") or {}
         identity = Identity(process.instance, kind.kind, metadata["namespace"], metadata["name"])
-        item = {"apiVersion": f"{GROUP}/{VERSION}", "kind": kind.kind, **item}
         try:
-            spec = parsed(kind, item)
+            spec = parsed(kind, {"apiVersion": f"{GROUP}/{VERSION}", "kind": kind.kind, **item})
         except ReconcileError as error:
             done.append(Planned(kind.kind, metadata["namespace"], metadata["name"], problem=str(error)))
             continue

@@ -28,8 +28,10 @@ def plan_files(files: Sequence[str], instance: str, namespace: str, *, as_json: 
     """Plan everything in the files; the exit code."""
     errors = Console(stderr=True, highlight=False)
     if not instance:
-        errors.print("--instance is needed: it is part of every resource's identity.\n"
-                     "In a cluster it is the chart's value, or: kubectl get ns kube-system -o jsonpath='{.metadata.uid}'")
+        errors.print(
+            "--instance is needed: it is part of every resource's identity.\n"
+            "In a cluster it is the chart's value, or: kubectl get ns kube-system -o jsonpath='{.metadata.uid}'"
+        )
         return 1
     try:
         manifests = read(files, namespace)
@@ -80,5 +82,3 @@ def _plan_one(document: Mapping[str, Any], process: Process, manifests: Manifest
         return Planned(*where, problem="; ".join(map(str, unknown)) if unknown else str(error))
     request = Request(kind, Identity(process.instance, *where), spec, dict(metadata.get("annotations") or {}))
     return planned(request, process, FileSources(manifests), search=True)
-
-

@@ -6,13 +6,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from securebase.cli.surroundings import no_intents
 from securebase.core.driver import Depth, Inventory
 from securebase.core.errors import ReconcileError
+from securebase.core.observe import make_plan, observe_graph, observe_priors, prunable
 from securebase.core.plan import Plan, Prior
-from securebase.core.reconcile import make_plan, observe_graph, observe_priors, prunable
 from securebase.runtime.engine import AccountWorld, Composed, Request, Sources, compose
 from securebase.runtime.shared import Process
-from securebase.cli.surroundings import no_intents
 
 
 @dataclass(frozen=True, slots=True)

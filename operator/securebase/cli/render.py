@@ -13,8 +13,14 @@ from securebase.cli.planning import Planned
 from securebase.core.diff import Change
 from securebase.core.plan import EXISTENCE, Action, Step
 
-_SIGN = {Action.CREATE: ("+", "green"), Action.ADOPT: ("^", "cyan"), Action.UPDATE: ("~", "yellow"), Action.REPLACE: ("±", "magenta"),
-         Action.DELETE: ("-", "red"), Action.HOLD: ("!", "red")}
+_SIGN = {
+    Action.CREATE: ("+", "green"),
+    Action.ADOPT: ("^", "cyan"),
+    Action.UPDATE: ("~", "yellow"),
+    Action.REPLACE: ("±", "magenta"),
+    Action.DELETE: ("-", "red"),
+    Action.HOLD: ("!", "red"),
+}
 
 
 def print_json(planned: Sequence[Planned]) -> None:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from botocore.client import BaseClient
-from botocore.exceptions import ClientError
+from botocore.exceptions import ClientError, NoCredentialsError
 from botocore.paginate import Paginator
 
 from securebase.clients.aws_errors import RAW_ERRORS, Request, error_code, is_throttling, translate
@@ -155,7 +155,11 @@ class AwsScope:
         try:
             yield
         except RAW_ERRORS as error:
-            raise translate(error, self._about(service, operation, params), self._clients.redact) from error
+            about = self._about(service, operation, params)
+            if isinstance(error, NoCredentialsError):
+                self._cache = {}
+                self._clients.sessions.without_credentials(self._account)
+            raise translate(error, about, self._clients.redact) from error
 
     def _about(self, service: str, operation: str, params: Mapping[str, Any]) -> Request:
         """What the words of an error name. Of the parameters only what the request is about: others may be secret."""

@@ -113,6 +113,11 @@ class AwsSessions:
                 self._clients[key] = made
             return self._clients[key]
 
+    def without_credentials(self, account: AwsAccountConfig) -> None:
+        """Drop the account's clients: one that was made when there were no credentials never looks for any again."""
+        with self._lock:
+            self._clients = {key: client for key, client in self._clients.items() if key[0] != account}
+
     def retain(self, accounts: Collection[AwsAccountConfig]) -> None:
         """Forget the sessions and clients of every other account."""
         with self._lock:

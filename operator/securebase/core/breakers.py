@@ -44,8 +44,7 @@ class MassDeletion:
             if len(seen) >= limit and not confirmed:
                 raise Terminal(
                     "MassDeletion",
-                    f"more than {limit} of {peak} would be deleted within 10 minutes in {scope}; "
-                    f"annotate {CONFIRM_ANNOTATION}=yes if that is meant",
+                    f"more than {limit} of {peak} would be deleted within 10 minutes in {scope}; annotate {CONFIRM_ANNOTATION}=yes if that is meant",
                 )
             seen.append((now, what))
 
@@ -66,13 +65,7 @@ class Fights:
 
     def lost(self, paths: frozenset[str], now: float) -> tuple[str, ...]:
         """Those of the drifted paths that were repaired `limit` times within the span: no further repair."""
-        return tuple(
-            sorted(
-                path
-                for path in paths
-                if len(rounds := self._rounds.get(path, deque())) >= self.limit and rounds[0] > now - self.span
-            )
-        )
+        return tuple(sorted(path for path in paths if len(rounds := self._rounds.get(path, deque())) >= self.limit and rounds[0] > now - self.span))
 
     def forget(self) -> None:
         """A person has looked: the spec changed or a refresh was asked for."""

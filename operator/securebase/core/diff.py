@@ -115,9 +115,7 @@ def diff(want: Any, have: Any, applied: Applied | None, key: bytes, *, ignore: P
             continue
         if w is None and leaf.open and not (applied is not None and applied.knows(path)):
             continue
-        changes.append(
-            Change(path, _printable(h), _printable(w), _impact(leaf, h, w), _cause(path, w, h, applied, key))
-        )
+        changes.append(Change(path, _printable(h), _printable(w), _impact(leaf, h, w), _cause(path, w, h, applied, key)))
     return tuple(changes)
 
 

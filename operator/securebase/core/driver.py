@@ -13,6 +13,9 @@ from securebase.core.identity import Identity, shared_owner
 
 D = TypeVar("D")
 
+RETIRED = "~"
+"""In a node's id: what stands before an older incarnation's number. The old one carries the owner tag of the node it was."""
+
 
 class State(StrEnum):
     """How far an existing resource is."""
@@ -57,7 +60,7 @@ class Target(Generic[D]):
     @property
     def owner(self) -> str:
         """Value of the owner tag that proves the resource is this target's."""
-        return shared_owner(self.identity.instance) if self.role is Role.SHARED else self.identity.owner(self.node)
+        return shared_owner(self.identity.instance) if self.role is Role.SHARED else self.identity.owner(self.node.partition(RETIRED)[0])
 
     def want(self) -> D:
         """The desired value, where the caller knows there is one."""

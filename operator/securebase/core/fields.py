@@ -102,9 +102,7 @@ def unmanaged_paths(value: Any) -> Paths:
 def _dataclass_leaves(value: Any, prefix: str, impact: ImpactRule, secret: bool) -> Iterator[tuple[str, Leaf]]:
     for field in dataclasses.fields(value):
         own = field.metadata
-        yield from _leaves(
-            getattr(value, field.name), f"{prefix}{spelled(field.name)}", own.get("impact", impact), own.get("secret", secret) or secret, own
-        )
+        yield from _leaves(getattr(value, field.name), f"{prefix}{spelled(field.name)}", own.get("impact", impact), own.get("secret", secret) or secret, own)
 
 
 def _leaves(value: Any, path: str, impact: ImpactRule, secret: bool, own: Mapping[str, Any]) -> Iterator[tuple[str, Leaf]]:

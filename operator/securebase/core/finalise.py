@@ -9,9 +9,10 @@ from typing import Any
 from securebase.core.driver import Answer, Depth, Inventory, State, Target
 from securebase.core.errors import ReconcileError, Waiting
 from securebase.core.graph import Graph, Role
+from securebase.core.observe import observe_batch, targets_of
 from securebase.core.plan import Prior
 from securebase.core.policy import OnDelete
-from securebase.core.reconcile import POLL_SECONDS, Memory, NodeResult, Subject, World, observe_batch, targets_of
+from securebase.core.subject import FIRST_POLL, Memory, NodeResult, Subject, World
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +41,7 @@ def finalise(graph: Graph | None, subject: Subject, world: World, memory: Memory
         members = {name: target for name, (prior, target) in going.items() if prior.wave == wave}
         if any(result.state != "ABSENT" for result in results.values()):
             blocking = sorted(name for name, result in results.items() if result.state != "ABSENT")
-            why = Waiting("WaitingFor", f"goes after {', '.join(blocking[:3])}", POLL_SECONDS)
+            why = Waiting("WaitingFor", f"goes after {', '.join(blocking[:3])}", FIRST_POLL)
             results.update({name: _waiting(going[name][0], why) for name in members})
             continue
         for name, answer in _observe(members, going, subject, world).items():
@@ -112,7 +113,7 @@ def _leave(prior: Prior, target: Target[Any], answer: Answer, subject: Subject, 
     memory.wrote_at[prior.id] = world.now()
     if left is None:
         return NodeResult(prior, "ABSENT")
-    return NodeResult(prior, State.PENDING.value, reason="Deleting", message=left.message or left.reason, after=POLL_SECONDS)
+    return NodeResult(prior, State.PENDING.value, reason="Deleting", message=left.message or left.reason, after=memory.poll_after(prior.id, world.now()))
 
 
 def _waiting(prior: Prior, why: Waiting) -> NodeResult:

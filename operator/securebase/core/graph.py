@@ -83,7 +83,7 @@ class InvalidGraph(ValueError):
 class Graph:
     """Nodes by id, in topological waves. Built once, never changed."""
 
-    __slots__ = ("nodes", "waves", "wave_of", "needs", "complete")
+    __slots__ = ("complete", "needs", "nodes", "wave_of", "waves")
 
     def __init__(self, nodes: Iterable[Node], *, complete: bool = True) -> None:
         """`complete=False`: composed from an incomplete gathering; what is missing here is then never pruned."""

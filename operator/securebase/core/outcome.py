@@ -11,7 +11,7 @@ from securebase.core.errors import Denied, ReconcileError, Terminal, Transient, 
 from securebase.core.finalise import Farewell
 from securebase.core.plan import Plan
 from securebase.core.policy import Gate, Mode, Policy
-from securebase.core.reconcile import POLL_SECONDS, NodeResult, Report
+from securebase.core.subject import FIRST_POLL, NodeResult, Report
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +40,7 @@ def of_report(report: Report, policy: Policy) -> Outcome:
         return Outcome("held", (Condition(READY, True, "Ready", "what there is is ready"), synced, *_still()))
     ready = Condition(READY, False, moving[0].reason or "Progressing", why)
     busy = Condition(RECONCILING, True, moving[0].reason or "Progressing", why)
-    return Outcome("progressing", (ready, synced, busy, _not_stalled()), after=soonest or POLL_SECONDS)
+    return Outcome("progressing", (ready, synced, busy, _not_stalled()), after=soonest or FIRST_POLL)
 
 
 def of_error(error: ReconcileError, node: str = "", *, synced: Condition | None = None, after: float | None = None) -> Outcome:
@@ -68,8 +68,13 @@ def of_farewell(farewell: Farewell) -> Outcome:
         return of_error(problem.problem, problem.prior.id, after=_soonest(farewell.results))
     why = _told(farewell.results)
     reason = next((result.reason for result in farewell.results if result.reason != "WaitingFor"), "Deleting")
-    conditions = (Condition(READY, False, "Deleting", why), Condition(SYNCED, False, "Deleting", why), Condition(RECONCILING, True, reason, why), _not_stalled())
-    return Outcome("deleting", conditions, after=_soonest(farewell.results) or POLL_SECONDS)
+    conditions = (
+        Condition(READY, False, "Deleting", why),
+        Condition(SYNCED, False, "Deleting", why),
+        Condition(RECONCILING, True, reason, why),
+        _not_stalled(),
+    )
+    return Outcome("deleting", conditions, after=_soonest(farewell.results) or FIRST_POLL)
 
 
 def _gravest(results: Sequence[NodeResult]) -> NodeResult | None:

@@ -131,9 +131,7 @@ def node_step(node: Node, target: Target[Any], answer: Answer, prior: Prior | No
     if problem := _not_ours(node, target, answer, policy):
         return Step(node, target, Action.HOLD, observed=answer, problem=problem, prior=prior)
     changes = tuple(
-        change
-        for change in diff(target.desired, answer.value, applied, key, ignore=policy.ignored(node.id))
-        if change.path not in answer.under_way
+        change for change in diff(target.desired, answer.value, applied, key, ignore=policy.ignored(node.id)) if change.path not in answer.under_way
     )
     return Step(node, target, _action(answer, target, changes), answer, changes, prior=prior)
 

@@ -2,184 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Any, Protocol
+from typing import Any
 
-from securebase.core.breakers import Fights
 from securebase.core.diff import Applied
-from securebase.core.driver import Adopts, Answer, Depth, Driver, Observed, State, Target, replaces_in_place, settle_seconds
+from securebase.core.driver import RETIRED, Adopts, Answer, Depth, Driver, Observed, State, Target, replaces_in_place, settle_seconds
 from securebase.core.errors import ReconcileError, Terminal, TokenSpent, Transient, Waiting
 from securebase.core.fields import Impact, Paths
-from securebase.core.graph import Graph, Node, Role, resolve
-from securebase.core.identity import Identity
-from securebase.core.plan import EXISTENCE, Action, Plan, Prior, Step, gated, node_step, prune_step, wanted_now
-from securebase.core.policy import Gate, Mode, Policy
+from securebase.core.graph import Graph, Role, resolve
+from securebase.core.observe import make_plan, observe_batch, observe_graph, observe_priors, prunable, target_of
+from securebase.core.plan import EXISTENCE, Action, Plan, Prior, Step, gated, node_step, wanted_now
+from securebase.core.policy import Gate, Mode
+from securebase.core.subject import LONGEST_POLL, Memory, NodeResult, Report, Subject, World
 
 ABSENCE_SECONDS = 5.0
 """Two reads by id this far apart must agree before a recorded resource is made a second time: a single one may lag."""
-
-POLL_SECONDS = 10.0
-"""How soon something PENDING is looked at again."""
-
-
-@dataclass(frozen=True, slots=True)
-class Subject:
-    """The object of a pass, as the core needs it. `approved` is the plan hash a person approved; `key` keys the applied-digests."""
-
-    identity: Identity
-    policy: Policy
-    region: str
-    prior: Mapping[str, Prior] = field(default_factory=dict)
-    approved: str = ""
-    confirmed: bool = False
-
-    @property
-    def key(self) -> bytes:
-        """The key of the applied-digests: survives a rebuilt cluster."""
-        return self.identity.owner("").encode()
-
-
-@dataclass(slots=True)
-class Memory:
-    """What this process knows of one object beyond its status. May be lost at any time."""
-
-    fights: Fights = field(default_factory=Fights)
-    wrote_at: dict[str, float] = field(default_factory=dict)
-    absent_since: dict[str, float] = field(default_factory=dict)
-    seen: dict[str, Observed[Any]] = field(default_factory=dict)
-
-
-class World(Protocol):
-    """What a pass may touch outside itself."""
-
-    def driver(self, type: str, region: str) -> Driver:
-        """The driver of a type in the object's account."""
-
-    def now(self) -> float:
-        """Unix seconds."""
-
-    def intend(self, node: str, incarnation: int) -> None:
-        """Store that the next incarnation of a node is about to be made; returns once it is stored."""
-
-    def used_elsewhere(self, identity: Identity, type: str, external_id: str) -> bool:
-        """Whether another object of this operator uses the same shared resource."""
-
-    def admit_deletion(self, scope: str, what: str, total: int, *, confirmed: bool) -> None:
-        """The breaker against mass deletion; raises Terminal."""
-
-
-@dataclass(frozen=True, slots=True)
-class NodeResult:
-    """How one resource stands after the pass. `state` is a `State`, or WAITING, HELD, ABSENT; `problem` is why."""
-
-    prior: Prior
-    state: str
-    problem: ReconcileError | None = None
-    reason: str = ""
-    message: str = ""
-    drift: tuple[str, ...] = ()
-    after: float | None = None
-    task: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Report:
-    """Everything a pass found and did. `corrected` are repaired drift paths (`node.path`), `created`/`removed` node ids."""
-
-    plan: Plan
-    results: tuple[NodeResult, ...]
-    attributes: Mapping[str, Mapping[str, str]]
-    corrected: tuple[str, ...] = ()
-    created: tuple[str, ...] = ()
-    updated: tuple[str, ...] = ()
-    removed: tuple[str, ...] = ()
-
-    @property
-    def drift(self) -> tuple[str, ...]:
-        """Every drifted path, `node.path`."""
-        return tuple(f"{result.prior.id}.{path}" if path else result.prior.id for result in self.results for path in result.drift)
-
-
-def targets_of(
-    graph: Graph, subject: Subject, attributes: Mapping[str, Mapping[str, str]], nodes: Iterable[Node] | None = None
-) -> dict[str, Target[Any]]:
-    """A target per node (of the graph, or of those given), references filled in as far as known."""
-    return {node.id: _target(node, subject, attributes) for node in (graph if nodes is None else nodes)}
-
-
-def _target(node: Node, subject: Subject, attributes: Mapping[str, Mapping[str, str]]) -> Target[Any]:
-    known = subject.prior.get(node.id)
-    external_id = known.external_id if known is not None and known.type == node.type else ""
-    return Target(subject.identity, node.id, node.type, resolve(node.desired, attributes).desired, external_id, node.role)
-
-
-def prunable(graph: Graph, subject: Subject) -> dict[str, Prior]:
-    """What the last status holds and the spec no longer wants. Nothing when the composition is incomplete."""
-    if not graph.complete:
-        return {}
-    return {name: prior for name, prior in subject.prior.items() if name not in graph.nodes or graph.nodes[name].type != prior.type}
-
-
-def observe_graph(
-    graph: Graph, subject: Subject, world: World, depth: Depth, cached: Mapping[str, Observed[Any]] | None = None
-) -> tuple[dict[str, Answer], dict[str, Mapping[str, str]]]:
-    """Observe every node, wave by wave, one call a type and region. `cached` observations are taken as they are."""
-    answers: dict[str, Answer] = {}
-    attributes: dict[str, Mapping[str, str]] = {}
-    for wave in graph.waves:
-        batches: dict[tuple[str, str], list[Target[Any]]] = {}
-        for node in wave:
-            if cached and node.id in cached:
-                answers[node.id] = cached[node.id]
-            else:
-                batches.setdefault((node.type, node.region or subject.region), []).append(_target(node, subject, attributes))
-        for (type_, region), targets in batches.items():
-            answers.update(observe_batch(world, type_, region, targets, depth))
-        for node in wave:
-            if isinstance(found := answers.get(node.id), Observed):
-                attributes[node.id] = found.attributes
-    return answers, attributes
-
-
-def observe_batch(world: World, type_: str, region: str, targets: list[Target[Any]], depth: Depth) -> dict[str, Answer]:
-    """Answers of one driver by node id; a driver's failure as a whole is every target's answer."""
-    try:
-        found = world.driver(type_, region).observe(targets, depth)
-    except ReconcileError as error:
-        return {target.node: error for target in targets}
-    return {target.node: found.get(target.key) for target in targets}
-
-
-def make_plan(graph: Graph, subject: Subject, world: World, answers: Mapping[str, Answer], pruned: Mapping[str, Answer],
-              attributes: Mapping[str, Mapping[str, str]]) -> Plan:
-    """The plan of one object, gates put on."""
-    now = datetime.fromtimestamp(world.now(), UTC)
-    steps = [
-        node_step(node, _target(node, subject, attributes), answers.get(node.id), subject.prior.get(node.id), subject.policy, subject.key)
-        for node in graph
-    ]
-    leaving = prunable(graph, subject)
-    for name in sorted(leaving, key=lambda name: -leaving[name].wave):
-        steps.append(prune_step(leaving[name], prior_target(leaving[name], subject), pruned.get(name)))
-    return gated(Plan(tuple(steps)), subject.policy, now, subject.approved)
-
-
-def prior_target(prior: Prior, subject: Subject) -> Target[Any]:
-    """A target known by its recorded external id alone."""
-    return Target(subject.identity, prior.id, prior.type, None, prior.external_id, prior.role)
-
-
-def observe_priors(priors: Iterable[Prior], subject: Subject, world: World) -> dict[str, Answer]:
-    """Observe recorded resources, one call a type and region."""
-    batches: dict[tuple[str, str], list[Target[Any]]] = {}
-    for prior in priors:
-        batches.setdefault((prior.type, prior.region or subject.region), []).append(prior_target(prior, subject))
-    answers: dict[str, Answer] = {}
-    for (type_, region), targets in batches.items():
-        answers.update(observe_batch(world, type_, region, targets, Depth.FRESH))
-    return answers
 
 
 def reconcile(graph: Graph, subject: Subject, world: World, memory: Memory, *, progress_only: bool = False) -> Report:
@@ -241,9 +80,17 @@ class _Pass:
         pruning = [step for step in self.plan.steps if step.action is Action.DELETE or step.node.id not in self.graph.nodes]
         leaving = [self._guarded(step, self._prune if settled else self._prune_later) for step in pruning]
         kept = [result for result in leaving if result.state != "ABSENT"]
+        if not self.graph.complete:  # not composed is not unwanted: it stays remembered until a complete pass says so
+            unseen = self.subject.prior.keys() - self.results.keys()
+            kept += [NodeResult(self.subject.prior[name], State.READY.value, reason="NotComposed") for name in sorted(unseen)]
         return Report(
-            self.plan, (*self.results.values(), *self.retired, *kept), self.attributes,
-            tuple(self.corrected), tuple(self.created), tuple(self.updated), tuple(self.removed),
+            self.plan,
+            (*self.results.values(), *self.retired, *kept),
+            self.attributes,
+            tuple(self.corrected),
+            tuple(self.created),
+            tuple(self.updated),
+            tuple(self.removed),
         )
 
     def _guarded(self, step: Step, act: Callable[[Step], NodeResult]) -> NodeResult:
@@ -258,6 +105,9 @@ class _Pass:
     def _prior_now(self, step: Step) -> Prior:
         seen = self.memory.seen.get(step.node.id)
         return _remember(step, self._wave(step), step.observed or seen)
+
+    def _poll(self, step: Step) -> float:
+        return self.memory.poll_after(step.node.id, self.world.now())
 
     def _wave(self, step: Step) -> int:
         return self.graph.wave_of.get(step.node.id, step.prior.wave if step.prior else 0)
@@ -284,15 +134,15 @@ class _Pass:
             why = self.results[name]
             failed = name in step.node.after and why.problem is not None
             if failed or name not in self.existing:
-                raise Waiting("WaitingFor", f"waits for {name}: {why.message or why.reason or 'not there yet'}", POLL_SECONDS)
+                raise Waiting("WaitingFor", f"waits for {name}: {why.message or why.reason or 'not there yet'}", self._poll(step))
         if missing := resolve(step.node.desired, self.attributes).missing:
             name, attribute = min(missing)
             why = self.results[name]
-            raise Waiting("WaitingFor", f"waits for {name} ({attribute}): {why.message or why.reason or 'not known yet'}", POLL_SECONDS)
+            raise Waiting("WaitingFor", f"waits for {name} ({attribute}): {why.message or why.reason or 'not known yet'}", self._poll(step))
 
     def _refined(self, step: Step) -> Step:
         """The step again, when references could only be filled in now."""
-        target = _target(step.node, self.subject, self.attributes)
+        target = target_of(step.node, self.subject, self.attributes)
         if step.problem is not None or target.desired == step.target.desired:
             return step
         answer: Answer = step.observed
@@ -313,9 +163,9 @@ class _Pass:
         if not step.drift or any(not change.drifted for change in step.changes):
             return step
         age = self.world.now() - self.memory.wrote_at.get(step.node.id, float("-inf"))
-        rest = settle_seconds(self._driver(step)) - age
+        rest = settle_seconds(self._driver(step)) * self.memory.settle_scale - age
         if rest > 0 and step.observed is None:
-            raise Waiting("Settling", "made by us a moment ago and not visible yet", min(rest, POLL_SECONDS))
+            raise Waiting("Settling", "made by us a moment ago and not visible yet", min(rest, LONGEST_POLL))
         if step.observed is not None and (rest > 0 or step.observed.state is State.PENDING):
             return replace(step, action=Action.NONE, changes=())
         return step
@@ -384,13 +234,13 @@ class _Pass:
             raise Transient("Unexpected", "a replacement without an observation")
         driver, incarnation = self._driver(step), (step.prior.incarnation if step.prior else 0) + 1
         if replaces_in_place(driver) and driver.delete(step.target, step.observed) is not None:
-            raise Waiting("Replacing", "the old one is being removed first, because its name cannot change", POLL_SECONDS)
+            raise Waiting("Replacing", "the old one is being removed first, because its name cannot change", self._poll(step))
         self.world.intend(step.node.id, incarnation)
         target = replace(step.target, external_id="")
         made, incarnation = self._make(step, target, incarnation)
         if not replaces_in_place(driver):
-            old = replace(_remember(step, self._wave(step), step.observed), id=f"{step.node.id}~{incarnation - 1}")
-            self.retired.append(NodeResult(old, "WAITING", reason="Replaced", message="removed once nothing uses it", after=POLL_SECONDS))
+            old = replace(_remember(step, self._wave(step), step.observed), id=f"{step.node.id}{RETIRED}{incarnation - 1}")
+            self.retired.append(NodeResult(old, "WAITING", reason="Replaced", message="removed once nothing uses it", after=self._poll(step)))
         self.created.append(step.node.id)
         return self._keep(step, made, target.desired, incarnation=incarnation)
 
@@ -413,7 +263,11 @@ class _Pass:
 
     def _judged(self, step: Step, prior: Prior, observed: Observed[Any]) -> NodeResult:
         drift = tuple(change.path for change in step.changes if change.drifted and change.path in step.held)
-        after = POLL_SECONDS if observed.state is State.PENDING else None
+        if observed.state is State.PENDING:
+            after: float | None = self._poll(step)
+        else:
+            self.memory.pending_since.pop(step.node.id, None)
+            after = None
         problem: ReconcileError | None = None
         if fought := sorted(path for path, to in step.held.items() if to is Gate.FIGHT):
             problem = Terminal("Fight", f"repaired {self.memory.fights.limit} times and undone again: {', '.join(fought)}; somebody else changes it")
@@ -426,7 +280,7 @@ class _Pass:
             raise step.problem
         if step.observed is None:
             return NodeResult(self._prior_now(step), "ABSENT")
-        return NodeResult(self._prior_now(step), "WAITING", reason="PruneLater", message="removed once everything else is ready", after=POLL_SECONDS)
+        return NodeResult(self._prior_now(step), "WAITING", reason="PruneLater", message="removed once everything else is ready", after=self._poll(step))
 
     def _prune(self, step: Step) -> NodeResult:
         if step.problem is not None:
@@ -443,4 +297,4 @@ class _Pass:
         if left is None:
             self.removed.append(step.node.id)
             return NodeResult(self._prior_now(step), "ABSENT")
-        return NodeResult(self._prior_now(step), State.PENDING.value, reason="Deleting", message=left.message, after=POLL_SECONDS)
+        return NodeResult(self._prior_now(step), State.PENDING.value, reason="Deleting", message=left.message, after=self._poll(step))

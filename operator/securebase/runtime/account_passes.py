@@ -57,7 +57,9 @@ class AccountPasses:
             why = f"{used_by} objects still use this account; delete them or give them another accountRef"
             self.events.warning(entry.body, "InUse", why)
             held = tuple(Condition(name, False, "InUse", why) for name in (READY, SYNCED))
-            return self._record(entry, Outcome("held", (*held, Condition(RECONCILING, True, "InUse", why), Condition(STALLED, False, "NotStalled")), after=10.0), used_by)
+            return self._record(
+                entry, Outcome("held", (*held, Condition(RECONCILING, True, "InUse", why), Condition(STALLED, False, "NotStalled")), after=10.0), used_by
+            )
         rest = [name for name in entry.metadata.get("finalizers") or () if name != FINALIZER]
         self._patch(entry, {"resourceVersion": entry.metadata["resourceVersion"], "finalizers": rest})
         return None
@@ -72,8 +74,10 @@ class AccountPasses:
             return self._record(entry, Outcome(outcome.name, outcome.conditions, after=60.0), used_by)
         told = f"account {identity.account_id} as {identity.arn}"
         conditions = (
-            Condition(READY, True, "Verified", told), Condition(SYNCED, True, "Verified", told),
-            Condition(RECONCILING, False, "Settled"), Condition(STALLED, False, "NotStalled"),
+            Condition(READY, True, "Verified", told),
+            Condition(SYNCED, True, "Verified", told),
+            Condition(RECONCILING, False, "Settled"),
+            Condition(STALLED, False, "NotStalled"),
         )
         return self._record(entry, Outcome("ready", conditions, after=300.0), used_by, identity.arn)
 

@@ -19,7 +19,7 @@ from securebase.core.identity import Identity
 from securebase.core.kind import Context, Facts, Kind, Needs, ObjectRef, SecretRef
 from securebase.core.plan import Prior
 from securebase.core.policy import Adopt, Changes, Mode, OnDelete, Policy
-from securebase.core.reconcile import Subject
+from securebase.core.subject import Subject
 from securebase.resources.registry import Drivers
 from securebase.runtime.accounts import Account, Accounts
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from securebase.core.conditions import READY, SYNCED
 from securebase.core.graph import Graph
-from securebase.core.reconcile import Memory, Subject
+from securebase.core.subject import Memory, Subject
 from securebase.runtime.accounts import Account
 from securebase.runtime.queue import Key
 
@@ -97,12 +97,12 @@ def version_of(body: Mapping[str, Any]) -> int:
 class Objects:
     """The entries, by key, and the index of references. Thread-safe; an entry itself belongs to whoever holds its key."""
 
-    def __init__(self, fight_rounds: int = 5) -> None:
+    def __init__(self, fight_rounds: int = 5, settle_scale: float = 1.0) -> None:
         self._lock = threading.Lock()
         self._entries: dict[Key, Entry] = {}
         self._users: dict[tuple[str, str, str], set[Key]] = {}
         self._uses: dict[Key, frozenset[tuple[str, str, str]]] = {}
-        self._fight_rounds = fight_rounds
+        self._fight_rounds, self._settle_scale = fight_rounds, settle_scale
 
     def seen(self, key: Key, body: dict[str, Any]) -> tuple[Entry, bool]:
         """Take in a watched body unless we know a newer one; whether it is an edit."""
@@ -110,7 +110,7 @@ class Objects:
             entry = self._entries.get(key)
             if entry is None or entry.metadata.get("uid") != body["metadata"].get("uid"):
                 entry = self._entries[key] = Entry(key, body)
-                entry.memory.fights.limit = self._fight_rounds
+                entry.memory.fights.limit, entry.memory.settle_scale = self._fight_rounds, self._settle_scale
             elif version_of(body) >= version_of(entry.body):
                 entry.body = body
             signature = signature_of(entry.body)

@@ -113,7 +113,11 @@ class Operator:
         kopf.on.event(GROUP, VERSION, account_passes.PLURAL, registry=registry, id="accounts")(self._account_event)
         names = self.parts.namespaces
         await kopf.operator(
-            registry=registry, settings=settings, standalone=True, stop_flag=stop, ready_flag=self._watching,
+            registry=registry,
+            settings=settings,
+            standalone=True,
+            stop_flag=stop,
+            ready_flag=self._watching,
             **({"namespaces": names} if names else {"clusterwide": True}),
         )
 

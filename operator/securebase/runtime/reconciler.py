@@ -19,7 +19,8 @@ from securebase.core.kind import Kind
 from securebase.core.outcome import Outcome, of_error, of_farewell, of_report
 from securebase.core.plan import Prior
 from securebase.core.policy import Mode, OnDelete
-from securebase.core.reconcile import Report, Subject, reconcile
+from securebase.core.reconcile import reconcile
+from securebase.core.subject import Report, Subject
 from securebase.runtime.accounts import Account
 from securebase.runtime.engine import PREFIX, AccountWorld, Composed, Request, Sources, account_and_subject, compose, parsed, policy_of, problem_of
 from securebase.runtime.events import Recorder

@@ -80,5 +80,3 @@ class SecretWatch:
         else:
             versions[name] = version
         self._changed(*name)
-
-

@@ -13,7 +13,7 @@ from securebase.core.driver import State
 from securebase.core.graph import Role
 from securebase.core.outcome import Outcome
 from securebase.core.plan import Action, Plan, Prior
-from securebase.core.reconcile import NodeResult
+from securebase.core.subject import NodeResult
 
 LIMIT_BYTES = 60 * 1024
 FULL_ENTRIES = 50
@@ -139,5 +139,3 @@ def _bounded(status: dict[str, Any]) -> dict[str, Any]:
 
 def _size(status: Mapping[str, Any]) -> int:
     return len(json.dumps(status, separators=(",", ":")).encode())
-
-

@@ -11,9 +11,10 @@ from securebase.clients.aws import AwsAccountConfig
 from securebase.core.driver import Answer, Depth, Observed, Target
 from securebase.core.errors import ReconcileError
 from securebase.core.graph import Graph
+from securebase.core.observe import make_plan, targets_of
 from securebase.core.plan import Plan
 from securebase.core.policy import Mode
-from securebase.core.reconcile import Subject, make_plan, targets_of
+from securebase.core.subject import Subject
 from securebase.runtime.accounts import Account
 from securebase.runtime.engine import AccountWorld
 from securebase.runtime.objects import Entry, Objects
@@ -96,7 +97,12 @@ class Sweeper:
         return answers, attributes
 
     def _observe_batch(
-        self, world: AccountWorld, type_: str, region: str, batch: list[tuple[Key, Target[Any]]], answers: _Answers,
+        self,
+        world: AccountWorld,
+        type_: str,
+        region: str,
+        batch: list[tuple[Key, Target[Any]]],
+        answers: _Answers,
         attributes: _Attributes,
     ) -> None:
         try:

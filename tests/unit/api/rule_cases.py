@@ -168,6 +168,7 @@ BEHAVIORS = [
         cdn(behaviors=[behavior("/a/*"), behavior("/a/*"), behavior()]),
     ),
     Case("slash star", "path '/*' matches everything", cdn(behaviors=[behavior("/a*"), behavior()]), cdn(behaviors=[behavior("/*"), behavior()])),
+    Case("path without slash", "a path is a pattern like", cdn(behaviors=[behavior("/img/*"), behavior()]), cdn(behaviors=[behavior("img/*"), behavior()])),
     Case("path grammar", "a path is a pattern like", cdn(behaviors=[behavior("*.js"), behavior()]), cdn(behaviors=[behavior("/a b"), behavior()])),
     Case(
         "groups only read",
@@ -429,9 +430,7 @@ DELIVERY = [
         cdn(webAclArn="arn:aws:wafv2:us-east-1:123456789012:global/webacl/edge/0a1b2c3d-1111"),
         cdn(webAclArn="arn:aws:wafv2:eu-west-1:123456789012:regional/webacl/edge/0a1b2c3d-1111"),
     ),
-    Case(
-        "log destination", "destinationArn must be the ARN", cdn(logging={"destinationArn": LOGS}), cdn(logging={"destinationArn": f"{LOGS}:*"})
-    ),
+    Case("log destination", "destinationArn must be the ARN", cdn(logging={"destinationArn": LOGS}), cdn(logging={"destinationArn": f"{LOGS}:*"})),
     Case(
         "log format",
         "logging.format w3c and parquet",
@@ -474,9 +473,7 @@ ALARMS = [
 CASES = [*COMMON, *ACCOUNT, *ORIGINS, *BEHAVIORS, *DELIVERY, *ALARMS]
 
 CHANGES = [
-    ChangeCase(
-        "region", "region cannot be changed", cdn(region="us-east-1"), cdn(region="us-east-1", comment="x"), cdn(region="eu-west-1")
-    ),
+    ChangeCase("region", "region cannot be changed", cdn(region="us-east-1"), cdn(region="us-east-1", comment="x"), cdn(region="eu-west-1")),
     ChangeCase("region added", "region cannot be changed", cdn(), cdn(comment="x"), cdn(region="eu-west-1")),
     ChangeCase(
         "account",

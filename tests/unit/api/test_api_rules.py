@@ -14,6 +14,7 @@ from securebase.api.registry import KINDS
 from securebase.api.schema import structural_schema
 from tests.unit.api.rule_cases import CASES, CHANGES, Case, ChangeCase
 
+ALL: tuple[Case | ChangeCase, ...] = (*CASES, *CHANGES)
 Parse = Callable[[dict[str, Any]], KubernetesObject]
 
 
@@ -48,12 +49,12 @@ def test_a_change_is_refused_in_the_words_of_its_rule(case: ChangeCase, parse: P
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)
 def test_no_rule_is_without_a_case(kind: Any) -> None:
-    tested = [case.message for case in (*CASES, *CHANGES)]
+    tested = [case.message for case in ALL]
     untested = {message for message in messages(structural_schema(kind)) if not any(part in message for part in tested)}
     assert untested == set()
 
 
 def test_each_case_means_one_rule() -> None:
     known = {message for kind in KINDS for message in messages(structural_schema(kind))}
-    vague = {case.name: hits for case in (*CASES, *CHANGES) if len(hits := [m for m in known if case.message in m]) != 1}
+    vague = {case.name: hits for case in ALL if len(hits := [m for m in known if case.message in m]) != 1}
     assert {name: hits for name, hits in vague.items() if not name.startswith("datapoints")} == {}

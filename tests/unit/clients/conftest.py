@@ -6,10 +6,10 @@ import os
 from collections.abc import Callable, Iterator
 
 import pytest
-from loopback_aws import ACCOUNT, Loopback, Recorder
 
 from securebase.clients.aws import AwsAccountConfig, AwsClients, ClientSettings, StaticCredentials
 from securebase.clients.limits import RateLimiter
+from tests.unit.clients.loopback_aws import ACCOUNT, Loopback, Recorder
 
 
 @pytest.fixture(autouse=True)

@@ -10,13 +10,13 @@ from collections.abc import Callable
 from urllib.parse import parse_qs
 
 import pytest
-from loopback_aws import ACCOUNT, Loopback, Received, Recorder, Reply
 
 from securebase.clients.aws import AwsAccountConfig, AwsClients, AwsScope, Refusal, StaticCredentials, is_read
 from securebase.clients.aws_sessions import AwsSessions, ClientSettings
 from securebase.clients.limits import RateLimiter
 from securebase.clients.rates import Rate
 from securebase.core.errors import Denied, Terminal, Transient, Waiting
+from tests.unit.clients.loopback_aws import ACCOUNT, Loopback, Received, Recorder, Reply
 
 Make = Callable[..., AwsClients]
 CONFIG = {"Name": "p", "MinTTL": 0}
@@ -100,6 +100,16 @@ def test_without_credentials_it_is_denied_and_nothing_is_sent(server: Loopback, 
         scope_of(make_clients, account, credentials=None).call("s3", "get_bucket_policy", Bucket="b")
     assert (told.value.action, told.value.arn) == ("s3:GetBucketPolicy", "arn:aws:s3:::b")
     assert server.requests == []
+
+
+def test_credentials_that_appear_later_are_found(server: Loopback, account: AwsAccountConfig, make_clients: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    scope = scope_of(make_clients, account, credentials=None)
+    with pytest.raises(Denied):
+        scope.call("sts", "get_caller_identity")
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "late")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "s")
+    server.answer = lambda _: caller(ACCOUNT)
+    assert scope.call("sts", "get_caller_identity")["Account"] == ACCOUNT
 
 
 def test_a_bad_parameter_is_terminal_and_nothing_is_sent(server: Loopback, account: AwsAccountConfig, make_clients: Make) -> None:

@@ -19,8 +19,8 @@ PathPattern = Annotated[
     str,
     StringConstraints(min_length=1, max_length=255),
     Matches(
-        r"^(\*|/?[A-Za-z0-9_.$/~@:+*?&-]+)$",
-        "a path is a pattern like /api/* with * and ?, without spaces or query; '*' alone is the default behavior",
+        r"^[/*][A-Za-z0-9_.$/~@:+*?&-]*$",
+        "a path is a pattern like /api/* or *.js, starting with / or *, without spaces or query; '*' alone is the default behavior",
     ),
 ]
 FunctionArn = Annotated[

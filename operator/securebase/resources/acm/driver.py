@@ -98,15 +98,13 @@ class CertificateDriver:
     def create(self, target: Target[Certificate], token: str) -> Observed[Certificate]:
         """Request it, unless an earlier try did."""
         want = target.want()
-        found = self._search(target, _ON_THE_WAY)
-        return self._after_request(target, found or self._request(target, want, token), want)
+        return self._after_request(target, self._reusable(target) or self._request(target, want, token), want)
 
     def update(self, target: Target[Certificate], observed: Observed[Certificate], changes: Sequence[Change]) -> Observed[Certificate]:
         """Change tags; request again what timed out, then remove the old one."""
         want, arn = target.want(), observed.external_id
         if any(change.path == "status" for change in changes):
-            found = self._search(target, _ON_THE_WAY)
-            again = found or self._request(target, want, digest("again", arn, length=32))
+            again = self._reusable(target) or self._request(target, want, digest("again", arn, length=32))
             self._aws.attempt("acm", "delete_certificate", (*_GONE, "ResourceInUseException"), CertificateArn=arn)
             self._listing.drop(arn)
             return self._after_request(target, again, want)
@@ -189,14 +187,25 @@ class CertificateDriver:
         return read
 
     def _search(self, target: Target[Certificate], states: Sequence[str]) -> str:
-        """ARN of a certificate that carries this target's owner tag and covers the wanted names, in the first of the states; "" if none."""
+        """ARN of a certificate that is this target's, in the first of the states, as the list shows it; "" if none."""
+        return next(self._candidates(target, states), "")
+
+    def _candidates(self, target: Target[Certificate], states: Sequence[str]) -> Iterator[str]:
+        """ARNs of certificates that carry this target's owner tag and cover the wanted names."""
         want = target.desired
         if want is None or unresolved(want.domain_name, *want.names):
-            return ""
+            return
         alike = [summary for summary in self._listing.get(STORM_SECONDS).values() if summary.status in states and summary.may_be(want)]
         for summary in sorted(alike, key=lambda summary: (states.index(summary.status), summary.arn)):
             if self._tags.fresh(summary.arn).owner == target.owner:
-                return summary.arn
+                yield summary.arn
+
+    def _reusable(self, target: Target[Certificate]) -> str:
+        """What an earlier try requested and is still good. The list may be old, so each is read; one that is not visible yet is ours of a moment ago."""
+        for arn in self._candidates(target, _ON_THE_WAY):
+            detail = self._describe(arn)
+            if detail["Status"] in _ON_THE_WAY if detail else self._just_requested(target, arn) is not None:
+                return arn
         return ""
 
     def _request(self, target: Target[Certificate], want: Certificate, token: str) -> str:

@@ -20,6 +20,10 @@ Entry = Mapping[str, Any]
 
 _GONE: Final = ("ResourceNotFoundException",)
 
+IMPLICIT_PREFIX: Final = "AWSLogs/{account-id}/CloudFront/"
+"""CreateDelivery puts this before a suffix path for a CloudFront source, unless the destination's ARN has a prefix of its own;
+UpdateDeliveryConfiguration does not (terraform-provider-aws issue 46328). It is kept where it is, and not part of the value."""
+
 
 class _LogsDriver(Generic[D]):
     """What the three have in common: a get by id, a list of everything, tags in the answers or beside them."""
@@ -220,7 +224,7 @@ class DeliveryDriver(_LogsDriver[Delivery]):
             deliverySourceName=want.source_name,
             deliveryDestinationArn=want.destination_arn,
             tags=tag_map(target.owner, want.tags),
-            **_configuration(want, want),
+            **_configuration(want),
         )
         if not isinstance(answer, Refusal):
             return self._made(target, answer["delivery"], want.tags)
@@ -233,9 +237,9 @@ class DeliveryDriver(_LogsDriver[Delivery]):
         """Change fields and path, and tags."""
         want, have = target.want(), observed.value
         if any(not change.path.startswith("tags[") for change in changes):
-            self._aws.call("logs", "update_delivery_configuration", id=observed.external_id, **_configuration(want, have))
+            self._aws.call("logs", "update_delivery_configuration", id=observed.external_id, **_configuration(want, observed.raw))
         tags = self._retagged(observed, want.tags, have.tags, changes)
-        return replace(observed, value=replace(want, tags=tags))
+        return replace(observed, value=replace(want, tags=tags), raw={**observed.raw, **_configuration(want, observed.raw)})
 
     def _place(self, target: Target[Delivery], listed: Mapping[str, Entry], depth: Depth) -> str:
         if target.external_id:
@@ -261,23 +265,32 @@ class DeliveryDriver(_LogsDriver[Delivery]):
             tags=tagged.rest,
             fields=() if want is not None and not want.fields else tuple(entry.get("recordFields") or ()),
             field_delimiter="" if want is not None and not want.field_delimiter else entry.get("fieldDelimiter", ""),
-            suffix_path="" if want is not None and not want.suffix_path else s3.get("suffixPath", ""),
+            suffix_path="" if want is not None and not want.suffix_path else _path(s3.get("suffixPath", ""), want.suffix_path if want else ""),
             hive_compatible=bool(s3.get("enableHiveCompatiblePath", False)),
         )
         return Observed(entry["id"], value, owner=tagged.owner, attributes={"id": entry["id"], "arn": entry["arn"]}, raw=entry)
 
 
-def _configuration(want: Delivery, have: Delivery) -> dict[str, Any]:
-    """Parameters for what is wanted. Something that is to go back to AWS's default cannot be unset by leaving it out: it stays."""
+def _path(found: str, want: str) -> str:
+    """A suffix path without the implicit prefix, in the wanted spelling where only the leading slash differs."""
+    path = found if want.startswith(IMPLICIT_PREFIX) else found.removeprefix(IMPLICIT_PREFIX)
+    return want if path.lstrip("/") == want.lstrip("/") else path
+
+
+def _configuration(want: Delivery, raw: Entry | None = None) -> dict[str, Any]:
+    """Parameters for what is wanted, on top of what is there. What is to go back to AWS's default cannot be unset by leaving it out: it stays."""
+    there = dict((raw or {}).get("s3DeliveryConfiguration") or {})
     config: dict[str, Any] = {}
     if want.fields:
         config["recordFields"] = list(want.fields)
     if want.field_delimiter:
         config["fieldDelimiter"] = want.field_delimiter
-    s3: dict[str, Any] = {"suffixPath": want.suffix_path} if want.suffix_path else {}
-    if want.hive_compatible or have.hive_compatible:
-        s3["enableHiveCompatiblePath"] = want.hive_compatible
-    return config | ({"s3DeliveryConfiguration": s3} if s3 else {})
+    if want.suffix_path:
+        implicit = there.get("suffixPath", "").startswith(IMPLICIT_PREFIX) and not want.suffix_path.startswith(IMPLICIT_PREFIX)
+        there["suffixPath"] = IMPLICIT_PREFIX + want.suffix_path.lstrip("/") if implicit else want.suffix_path
+    if want.hive_compatible or there.get("enableHiveCompatiblePath"):
+        there["enableHiveCompatiblePath"] = want.hive_compatible
+    return config | ({"s3DeliveryConfiguration": there} if there else {})
 
 
 def _present(driver: _LogsDriver[D], target: Target[D], name: str) -> Observed[D] | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Final
 
@@ -233,7 +233,7 @@ def _publishers(arn: str, policy: str) -> frozenset[str]:
     return frozenset({*services, "(statement altered)"})
 
 
-def _emails(entries: Any) -> dict[str, dict[str, str]]:
+def _emails(entries: Iterable[Mapping[str, Any]]) -> dict[str, Mapping[str, str]]:
     """E-mail subscriptions by topic ARN and address; an address may have a dead or pending entry beside its confirmed one."""
     found: dict[str, dict[str, str]] = {}
     for entry in entries:
@@ -241,7 +241,7 @@ def _emails(entries: Any) -> dict[str, dict[str, str]]:
         if entry.get("Protocol") == "email" and arn != "Deleted":
             known = found.setdefault(entry["TopicArn"], {})
             known[entry["Endpoint"]] = known.get(entry["Endpoint"]) or ("" if arn in _PENDING else arn)
-    return found
+    return dict(found)
 
 
 def _unconfirmed(want: frozenset[str], snapshot: Snapshot | None) -> str:

@@ -1,0 +1,91 @@
+"""Observing one object's resources, wave by wave and in batches, and the plan that follows. Reads only."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from securebase.core.driver import Answer, Depth, Observed, Target
+from securebase.core.errors import ReconcileError
+from securebase.core.graph import Graph, Node, resolve
+from securebase.core.plan import Plan, Prior, gated, node_step, prune_step
+from securebase.core.subject import Subject, World
+
+
+def targets_of(graph: Graph, subject: Subject, attributes: Mapping[str, Mapping[str, str]], nodes: Iterable[Node] | None = None) -> dict[str, Target[Any]]:
+    """A target per node (of the graph, or of those given), references filled in as far as known."""
+    return {node.id: target_of(node, subject, attributes) for node in (graph if nodes is None else nodes)}
+
+
+def target_of(node: Node, subject: Subject, attributes: Mapping[str, Mapping[str, str]]) -> Target[Any]:
+    known = subject.prior.get(node.id)
+    external_id = known.external_id if known is not None and known.type == node.type else ""
+    return Target(subject.identity, node.id, node.type, resolve(node.desired, attributes).desired, external_id, node.role)
+
+
+def prunable(graph: Graph, subject: Subject) -> dict[str, Prior]:
+    """What the last status holds and the spec no longer wants. Nothing when the composition is incomplete."""
+    if not graph.complete:
+        return {}
+    return {name: prior for name, prior in subject.prior.items() if name not in graph.nodes or graph.nodes[name].type != prior.type}
+
+
+def observe_graph(
+    graph: Graph, subject: Subject, world: World, depth: Depth, cached: Mapping[str, Observed[Any]] | None = None
+) -> tuple[dict[str, Answer], dict[str, Mapping[str, str]]]:
+    """Observe every node, wave by wave, one call a type and region. `cached` observations are taken as they are."""
+    answers: dict[str, Answer] = {}
+    attributes: dict[str, Mapping[str, str]] = {}
+    for wave in graph.waves:
+        batches: dict[tuple[str, str], list[Target[Any]]] = {}
+        for node in wave:
+            if cached and node.id in cached:
+                answers[node.id] = cached[node.id]
+            else:
+                batches.setdefault((node.type, node.region or subject.region), []).append(target_of(node, subject, attributes))
+        for (type_, region), targets in batches.items():
+            answers.update(observe_batch(world, type_, region, targets, depth))
+        for node in wave:
+            if isinstance(found := answers.get(node.id), Observed):
+                attributes[node.id] = found.attributes
+    return answers, attributes
+
+
+def observe_batch(world: World, type_: str, region: str, targets: list[Target[Any]], depth: Depth) -> dict[str, Answer]:
+    """Answers of one driver by node id; a driver's failure as a whole is every target's answer."""
+    try:
+        found = world.driver(type_, region).observe(targets, depth)
+    except ReconcileError as error:
+        return {target.node: error for target in targets}
+    return {target.node: found.get(target.key) for target in targets}
+
+
+def make_plan(
+    graph: Graph, subject: Subject, world: World, answers: Mapping[str, Answer], pruned: Mapping[str, Answer], attributes: Mapping[str, Mapping[str, str]]
+) -> Plan:
+    """The plan of one object, gates put on."""
+    now = datetime.fromtimestamp(world.now(), UTC)
+    steps = [
+        node_step(node, target_of(node, subject, attributes), answers.get(node.id), subject.prior.get(node.id), subject.policy, subject.key) for node in graph
+    ]
+    leaving = prunable(graph, subject)
+    for name in sorted(leaving, key=lambda name: -leaving[name].wave):
+        steps.append(prune_step(leaving[name], priortarget_of(leaving[name], subject), pruned.get(name)))
+    return gated(Plan(tuple(steps)), subject.policy, now, subject.approved)
+
+
+def priortarget_of(prior: Prior, subject: Subject) -> Target[Any]:
+    """A target known by its recorded external id alone."""
+    return Target(subject.identity, prior.id, prior.type, None, prior.external_id, prior.role)
+
+
+def observe_priors(priors: Iterable[Prior], subject: Subject, world: World) -> dict[str, Answer]:
+    """Observe recorded resources, one call a type and region."""
+    batches: dict[tuple[str, str], list[Target[Any]]] = {}
+    for prior in priors:
+        batches.setdefault((prior.type, prior.region or subject.region), []).append(priortarget_of(prior, subject))
+    answers: dict[str, Answer] = {}
+    for (type_, region), targets in batches.items():
+        answers.update(observe_batch(world, type_, region, targets, Depth.FRESH))
+    return answers

@@ -1,0 +1,46 @@
+"""Status documents: bounded, changed only when something changed, read back as written."""
+
+from __future__ import annotations
+
+import json
+
+from securebase.core.conditions import READY, Condition
+from securebase.core.graph import Role
+from securebase.core.outcome import Outcome
+from securebase.core.plan import Prior
+from securebase.core.subject import NodeResult
+from securebase.runtime.status import FULL_ENTRIES, Written, priors, status_of
+
+READY_OUTCOME = Outcome("ready", (Condition(READY, True, "Ready"),))
+
+
+def written(*results: NodeResult) -> Written:
+    return Written(results, None, {"id": "E1"}, "123456789012", "eu-central-1", {})
+
+
+def test_what_is_written_is_read_back() -> None:
+    prior = Prior("policy", "fake/thing", "P1", "us-east-1", Role.SHARED, True, 2, "AAAAAAAA", 3)
+    status = status_of({}, READY_OUTCOME, written(NodeResult(prior, "READY")), 4, "t1")
+    assert priors(status) == {"policy": prior} and status["observedGeneration"] == 4
+
+
+def test_the_same_outcome_is_the_same_status() -> None:
+    results = NodeResult(Prior("a", "fake/thing", "T1"), "READY")
+    first = status_of({}, READY_OUTCOME, written(results), 1, "t1")
+    assert status_of(first, READY_OUTCOME, written(results), 1, "t2") == first
+
+
+def test_a_pass_that_got_no_plan_keeps_what_was_recorded() -> None:
+    first = status_of({}, READY_OUTCOME, written(NodeResult(Prior("a", "fake/thing", "T1"), "READY")), 1, "t1")
+    failed = status_of(first, Outcome("denied", (Condition(READY, False, "AccessDenied"),)), None, 2, "t2")
+    assert failed["resources"] == first["resources"] and failed["outputs"] == {"id": "E1"}
+
+
+def test_3000_resources_stay_below_64_kib_and_what_is_not_ready_comes_first() -> None:
+    ready = [NodeResult(Prior(f"alarm-{n}", "cloudwatch/alarm", f"team-one-alarm-{n}", applied="A" * 160), "READY") for n in range(3000)]
+    broken = [NodeResult(Prior(f"broken-{n}", "cloudwatch/alarm"), "FAILED", reason="No", message="x" * 2000) for n in range(80)]
+    status = status_of({}, READY_OUTCOME, written(*ready, *broken), 1, "t1")
+    assert len(json.dumps(status)) < 64 * 1024
+    assert status["resourceCounts"] == {"FAILED": 80, "READY": 3000}
+    told = [entry for entry in status["resources"] if entry.get("message")]
+    assert len(told) <= FULL_ENTRIES and sum(1 for entry in status["resources"] if entry["state"] == "FAILED") == 80
