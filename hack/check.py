@@ -27,7 +27,7 @@ class Check:
 CHECKS = (
     Check("types", (_BIN / "mypy", "operator", "lab", "hack")),
     Check("lint", (_BIN / "ruff", "check", "--quiet", "."), "make format mends some of it"),
-    Check("format", (_BIN / "ruff", "format", "--check", "--quiet", "."), "make format"),
+    Check("format", (_BIN / "ruff", "format", "--check", "--quiet", "--output-format", "concise", "."), "make format"),
     Check("import contracts", (_BIN / "lint-imports",)),
     Check("crds current", (sys.executable, "-m", "securebase.api.schema", "--check", "crds"), "make generate"),
     Check("chart and manifests current", (sys.executable, "-m", "hack.render", "--check"), "make generate"),

@@ -20,10 +20,8 @@ CHART = ROOT / "charts" / "securebase-operator"
 RELEASE, NAMESPACE = "securebase-operator", "securebase-system"
 HEADER = "# Rendered from charts/securebase-operator by `make generate`; do not edit.\n"
 
-# Labels and annotations that only mean something to helm itself; without them kustomize and Argo CD own the objects alone.
-_HELM_ONLY = re.compile(
-    r"^ +(helm\.sh/chart: .*|app\.kubernetes\.io/managed-by: Helm)\n|^ +annotations:\n +helm\.sh/resource-policy: keep\n|^# Source: .*\n", re.MULTILINE
-)
+# Labels that only mean something to helm itself; without them kustomize and Argo CD own the objects alone.
+_HELM_ONLY = re.compile(r"^ +(helm\.sh/chart: .*|app\.kubernetes\.io/managed-by: Helm)\n|^# Source: .*\n", re.MULTILINE)
 _NAMESPACE = f"""{HEADER}apiVersion: v1
 kind: Namespace
 metadata:
@@ -38,6 +36,16 @@ resources:
   - crds.yaml
   - rbac.yaml
   - operator.yaml
+patches:
+  # Pruning a CRD would let go of every object of its kind.
+  - target:
+      kind: CustomResourceDefinition
+    patch: |
+      - op: add
+        path: /metadata/annotations
+        value:
+          argocd.argoproj.io/sync-options: Prune=false,Delete=false
+          kustomize.toolkit.fluxcd.io/prune: disabled
 """
 _FILES = {
     "crds.yaml": ("CustomResourceDefinition",),
@@ -57,9 +65,8 @@ def rendered() -> dict[Path, str]:
 
 def _template(crds: dict[Path, str]) -> str:
     """The chart with its default values. Its own copies of the CRDs may be stale: they are rendered from the source."""
-    command = [helm(), "template", RELEASE, CHART, "--namespace", NAMESPACE, "--set", "crds.install=false"]
-    environment = {**os.environ, "HELM_NO_PLUGINS": "1"}
-    done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
+    command: list[str | Path] = [helm(), "template", RELEASE, CHART, "--namespace", NAMESPACE, "--set", "crds.install=false"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode != 0:
         raise SystemExit(f"helm template failed: {done.stderr.strip()}")
     return "\n---\n".join([*(text.strip() for text in crds.values()), done.stdout])

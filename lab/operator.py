@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import signal
+import subprocess
 import sys
 import urllib.error
 import urllib.request
@@ -13,8 +14,12 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from lab.kubernetes import ControlPlane
 from lab.processes import Child, free_port, loopback_environment, start_child, wait_until
+from lab.tools import helm
 
+CHART_RELEASE = "securebase-operator"
+"""Release name, and so the name of the chart's ServiceAccount."""
 _SAMPLE = re.compile(r"^(?P<name>[a-zA-Z_:][a-zA-Z0-9_:]*)(?:\{(?P<labels>.*)\})? (?P<value>[^ ]+)$")
 
 
@@ -91,3 +96,17 @@ class OperatorProcess:
 
 def _opener() -> urllib.request.OpenerDirector:
     return urllib.request.build_opener(urllib.request.ProxyHandler({}))
+
+
+def install_chart(plane: ControlPlane, namespace: str, directory: Path, **values: str) -> Path:
+    """`helm install` of the chart: CRDs, RBAC, ServiceAccount, Deployment (no node runs it). The kubeconfig of its service account."""
+    chart = Path(__file__).resolve().parent.parent / "charts" / "securebase-operator"
+    plane.kubectl("create", "namespace", namespace)
+    settings = [argument for name, value in values.items() for argument in ("--set", f"{name}={value}")]
+    environment = {**loopback_environment(), "KUBECONFIG": str(plane.kubeconfig), "HOME": str(directory)}
+    command = [str(helm()), "install", CHART_RELEASE, str(chart), "--namespace", namespace, *settings]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=120)
+    if done.returncode:
+        raise RuntimeError(f"helm install failed: {done.stderr.strip()}")
+    plane.kubectl("wait", "--for=condition=Established", "crd", "--all", "--timeout=60s")
+    return plane.service_account_kubeconfig(namespace, CHART_RELEASE)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -108,7 +109,9 @@ class Backends:
         # moto takes every access key for account 123456789012 unless told otherwise (moto/core/responses.py, get_current_account).
         headers["x-moto-account-id"] = call.account
         url = URL(self.url_of(call.service) + call.target, encoded=True)
-        async with self._session.request(call.method, url, headers=headers, data=call.body or None, allow_redirects=False) as response:
+        # aiohttp warns about large bodies given as bytes.
+        data = io.BytesIO(call.body) if call.body else None
+        async with self._session.request(call.method, url, headers=headers, data=data, allow_redirects=False) as response:
             body = await response.read()
             kept = CIMultiDict((key, value) for key, value in response.headers.items() if key.lower() not in DROPPED)
             reply = Reply(response.status, body, kept)

@@ -76,8 +76,9 @@ class Router:
         parse_request(call)
         check_request(call)
         async with self._serialised(call):
+            asked_at = self.lab.clock()
             reply, served = await self._through_models(call)
-            self.stale.remember(call, reply)
+            self.stale.remember(call, reply, asked_at)
         return reply, served, lost
 
     def _account(self, access_key: str) -> str:

@@ -131,12 +131,12 @@ class Staleness:
     def _is_new(writes: list[float], horizon: float) -> bool:
         return bisect_right(writes, horizon) < len(writes)
 
-    def remember(self, call: Call, reply: Reply) -> None:
-        """Called after the deed, with its fresh answer."""
+    def remember(self, call: Call, reply: Reply, asked_at: float) -> None:
+        """Called after the deed, with its fresh answer; a write that came while a read was under way may be missing from it."""
         if not self._covers(call):
             return
         if not call.is_write:
-            self._answers[self._key(call)] = _Answer(reply, self.clock())
+            self._answers[self._key(call)] = _Answer(reply, asked_at)
         elif reply.ok:
             now = self.clock()
             self._written(call).append(now)

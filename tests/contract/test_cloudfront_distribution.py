@@ -12,7 +12,7 @@ import pytest
 
 from lab.aws.models.acm import Acm
 from securebase.core.driver import Depth, Observed, State, Target
-from securebase.core.errors import Terminal, TokenSpent, Transient
+from securebase.core.errors import Terminal, TokenSpent, Transient, Waiting
 from securebase.core.fields import SecretValue
 from securebase.core.identity import OWNER_TAG
 from securebase.resources.cloudfront.distribution import DistributionDriver
@@ -32,7 +32,8 @@ from securebase.resources.cloudfront.model import (
     Shield,
     ViewerCertificate,
 )
-from tests.contract.harness import Contract, Lab, check_contract, delete, differences, eventually, in_sync, observe, settled
+from tests.contract.harness import Contract, Lab, check_contract, delete, differences, eventually, in_sync, observe, settled, write
+from tests.contract.not_in_lab import marks
 
 BUCKET = Origin("site", "site.s3.us-east-1.amazonaws.com", Connection.s3())
 API = Origin("api", "api.example.com", Connection.custom(), headers=(OriginHeader("x-origin-verify", SecretValue("s3cret", "1")),))
@@ -322,3 +323,60 @@ def test_a_status_that_was_lost_is_found_again_by_tag(lab: Lab) -> None:
     lost = replace(target, external_id="")
     assert settled(restarted, lost).external_id == seen.external_id
     assert settled(restarted, lost, Depth.SWEEP).external_id == seen.external_id
+
+
+def test_many_deployments_are_followed_by_list(lab: Lab) -> None:
+    lab.control.settings.distribution_deploy_s = 600.0
+    try:
+        driver = DistributionDriver(lab.scope("us-east-1"), lab.clock)
+        made = [driver.create(target, uuid.uuid4().hex) for target in (lab.target(driver.type, SMALL) for _ in range(12))]
+        targets = [replace(lab.target(driver.type, SMALL), external_id=each.external_id) for each in made]
+        before = len(reads(lab))
+        for _ in range(3):
+            lab.clock.advance(6.0)
+            assert {target.external_id: observe(driver, target).state for target in targets} == dict.fromkeys(  # type: ignore[union-attr]
+                (target.external_id for target in targets), State.PENDING
+            )
+        assert reads(lab)[before:].count("ListDistributions") <= 3
+        assert len(reads(lab)) - before <= 3 if not lab.stale else True
+        lab.control.advance(601.0)
+        lab.clock.advance(6.0)
+        for target in targets:
+            eventually(partial(observe, driver, target), lambda seen: seen is not None and seen.state is State.READY, "deployed")
+    finally:
+        lab.control.settings.distribution_deploy_s = 0.2
+
+
+@pytest.mark.parametrize("name", [pytest.param(name, marks=marks(name)) for name in ("cloudfront/distribution: an unknown key group is refused",)])
+def test_unknown_key_group_is_refused(lab: Lab, name: str) -> None:
+    driver = DistributionDriver(lab.scope("us-east-1"), lab.clock)
+    private = replace(SMALL, default_behavior=replace(SITE, trusted_key_groups=frozenset({"4b4f2a1e-0000-4000-8000-00000000dead"})))
+    with pytest.raises(Terminal, match="TrustedKeyGroupDoesNotExist"):
+        driver.create(lab.target(driver.type, private), uuid.uuid4().hex)
+
+
+def test_what_was_just_made_is_never_taken_for_gone(lab: Lab) -> None:
+    lab.control.stale(1.0, "absent")
+    driver = DistributionDriver(lab.scope("us-east-1"), lab.clock)
+    target = lab.target(driver.type, SMALL)
+    made = driver.create(target, uuid.uuid4().hex)
+    known = replace(target, external_id=made.external_id)
+    waited = 0
+    for _ in range(20):
+        for depth in Depth:
+            answer = driver.observe([known], depth)[known.key]
+            assert answer is not None
+            waited += isinstance(answer, Waiting)
+    assert waited
+    settled(driver, known)
+
+
+def test_reads_that_lag_lead_to_no_lost_update(lab: Lab) -> None:
+    driver, target, _ = made(lab)
+    lab.control.stale(1.0, "reads")
+    for comment in ("one", "two", "three"):
+        changed = replace(target, desired=replace(SMALL, comment=comment))
+        write(driver, changed)
+        settled(driver, changed)
+    lab.control.stale(0.0)
+    assert settled(driver, changed).value.comment == "three"

@@ -42,6 +42,7 @@ from securebase.resources.cloudfront.policies import (
 )
 from securebase.resources.cloudfront.policy_config import read_cache_policy, read_origin_request_policy, read_response_headers_policy
 from tests.contract.harness import Contract, Lab, check_contract, delete, differences, eventually, observe, settled, write
+from tests.contract.not_in_lab import marks
 
 NAME = shared_name("contract", "content")
 CODE = "function handler(event) { var r = event.request; r.uri = '/index.html'; return r; }"
@@ -286,3 +287,11 @@ def test_function_sweep_reads_code_once(lab: Lab) -> None:
         settled(driver, target, Depth.SWEEP)
     assert [record.operation for record in reads(lab)[before:]] == ["ListFunctions"] * 5
     delete(driver, target)
+
+
+@pytest.mark.parametrize("name", [pytest.param(name, marks=marks(name)) for name in ("cloudfront/function: an update answers with its ETag",)])
+def test_update_function_answers_with_its_etag(lab: Lab, name: str) -> None:
+    client = lab.raw("cloudfront")
+    config = {"Comment": "", "Runtime": "cloudfront-js-2.0"}
+    made = client.create_function(Name=NAME, FunctionConfig=config, FunctionCode=CODE.encode())
+    assert "ETag" in client.update_function(Name=NAME, IfMatch=made["ETag"], FunctionConfig=config, FunctionCode=PASS_THROUGH.encode())

@@ -58,6 +58,8 @@ class CloudFront:
         # (account, kind) -> ids that exist; a function's value says whether it was published to LIVE.
         self._shared: dict[tuple[str, str], dict[str, bool]] = {}
         self._listings: dict[tuple[str, ...], Listing] = {}
+        self._writes: Counter[str] = Counter()
+        self._asked: WeakKeyDictionary[Call, int] = WeakKeyDictionary()
 
     # -- before ---------------------------------------------------------------------------------------------------------------
 
@@ -219,6 +221,7 @@ class CloudFront:
             return reply
         if call.is_write:
             self._listings = {key: listing for key, listing in self._listings.items() if key[0] != call.account}
+            self._writes[call.account] += 1
         if "Policy" in call.operation:
             reply.body = _EMPTY_LIST.sub(b"", reply.body)
         match call.operation:

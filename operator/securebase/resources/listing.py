@@ -66,6 +66,11 @@ class Listing(Generic[K, V]):
                 self._begun, self._items = begun, self._with_own_writes(read, begun)
                 return self._items
 
+    def known(self) -> int:
+        """How many there were when last seen."""
+        with self._state:
+            return len(self._items)
+
     def forget(self) -> None:
         """The next who asks gets a new listing, however old a one would do."""
         with self._state:

@@ -20,8 +20,10 @@ from securebase.resources.cloudfront.policies import (
 )
 from securebase.resources.cloudfront.subscriptions import MonitoringSubscriptionDriver
 from securebase.resources.cloudwatch.driver import MetricAlarmDriver
+from securebase.resources.logs.driver import DeliveryDestinationDriver, DeliveryDriver, DeliverySourceDriver
 from securebase.resources.route53.driver import RecordDriver, ValidationRecordDriver, ZoneDriver
 from securebase.resources.s3.driver import BucketDriver, PolicyStatementDriver
+from securebase.resources.sns.driver import TopicDriver
 
 DriverFactory = Callable[[AwsScope, Callable[[], float]], Driver]
 
@@ -73,6 +75,10 @@ _CLASSES: tuple[DriverClass, ...] = (
     ValidationRecordDriver,
     BucketDriver,
     PolicyStatementDriver,
+    TopicDriver,
+    DeliverySourceDriver,
+    DeliveryDestinationDriver,
+    DeliveryDriver,
 )
 
 

@@ -28,3 +28,9 @@ def test_graph_is_the_reviewed_one(path: Path, update_golden: bool) -> None:
 
 def test_every_golden_graph_has_a_spec() -> None:
     assert {path.stem for path in (HERE / "golden").glob("*.yaml")} == {path.stem for path in SPECS}
+
+
+def test_the_manifest_of_the_page_composes() -> None:
+    page = (EXAMPLES.parent / "docs" / "kinds" / "cdndistribution.md").read_text()
+    document = yaml.safe_load(page.split("```yaml\n")[1].split("```")[0])
+    assert "distribution" in composed(spec_of(document)).nodes

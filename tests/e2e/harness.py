@@ -1,0 +1,333 @@
+"""What the end-to-end tests act with: a cluster under the chart's RBAC, the operator as its own process, a tenant with its own AWS account."""
+
+from __future__ import annotations
+
+import json
+import random
+import subprocess
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any, TypeVar
+
+import boto3
+import yaml
+from botocore.config import Config
+
+from lab.aws.calls import CallRecord
+from lab.aws.endpoint import AwsEndpoint
+from lab.kubernetes import ApiError, ControlPlane
+from lab.operator import OperatorProcess
+from lab.processes import NotReady, loopback_environment, wait_until
+from lab.tools import helm
+
+T = TypeVar("T")
+Manifest = dict[str, Any]
+
+ROOT = Path(__file__).parents[2]
+CHART = ROOT / "charts" / "securebase-operator"
+GROUP = "/apis/securebase.io/v1alpha1"
+MERGE = "application/merge-patch+json"
+FINALIZER = "securebase.io/finalizer"
+OWNER_TAG = "securebase.io/owner"
+SYSTEM = "securebase-system"
+INSTANCE = "e2e"
+DEADLINE = 30.0
+"""Seconds for what takes a few; every wait polls and ends as soon as it holds."""
+
+
+def until(look: Callable[[], T], what: str, deadline: float = DEADLINE) -> T:
+    """Polls until `look` returns something true and returns that."""
+    return wait_until(look, what, deadline=deadline, interval=0.1, retry_on=(OSError, ApiError))
+
+
+def install_rbac(plane: ControlPlane, release: str, namespaces: Sequence[str] = ()) -> Path:
+    """The chart's ServiceAccount and RBAC, nothing else of it; a kubeconfig that holds that account's token."""
+    command = [
+        str(helm()), "template", release, str(CHART), "--namespace", SYSTEM, "--set", f"fullnameOverride={release}",
+        "--set-json", f"watchNamespaces={json.dumps(list(namespaces))}", "--show-only", "templates/rbac.yaml", "--show-only", "templates/serviceaccount.yaml",
+    ]  # fmt: skip
+    rendered = subprocess.run(command, capture_output=True, text=True, check=False, env={**loopback_environment(), "HOME": str(plane.directory)})
+    assert rendered.returncode == 0, rendered.stderr
+    plane.kubectl("apply", "-f", "-", stdin=rendered.stdout)
+    return plane.service_account_kubeconfig(SYSTEM, release)
+
+
+def operator_process(kubeconfig: Path, endpoint: AwsEndpoint, log: Path, release: str, **settings: str) -> OperatorProcess:
+    """The operator as the chart's Deployment would start it; nothing holds its AWS calls back, and its own writes settle at once."""
+    common = {"workers": "4", "lease_name": release, "lease_namespace": SYSTEM, "aws_rate_scale": "0", "settle_scale": "0"}
+    return OperatorProcess(kubeconfig, endpoint.environment, log, **{"instance": INSTANCE, **common, **settings})
+
+
+@dataclass(slots=True)
+class Tenant:
+    """One namespace with an AwsAccount, an AWS account and a bucket of its own."""
+
+    plane: ControlPlane
+    endpoint: AwsEndpoint
+    namespace: str
+    account: str = field(default_factory=lambda: f"{random.randrange(10**11, 10**12)}")
+
+    @property
+    def bucket(self) -> str:
+        return f"{self.namespace}-assets"
+
+    @property
+    def account_name(self) -> str:
+        return self.namespace
+
+    @property
+    def role(self) -> str:
+        return f"arn:aws:iam::{self.account}:role/securebase"
+
+    # --- AWS
+
+    def aws(self, service: str, region: str = "us-east-1") -> Any:
+        """Somebody else's client in this account."""
+        clients: Any = boto3
+        return clients.client(
+            service,
+            region_name=region,
+            endpoint_url=self.endpoint.url,
+            aws_access_key_id=self.account,
+            aws_secret_access_key="lab",
+            config=Config(retries={"total_max_attempts": 1}, user_agent_extra="somebody-else"),
+        )
+
+    def make_bucket(self, name: str = "") -> None:
+        self.aws("s3").create_bucket(Bucket=name or self.bucket)
+
+    def distributions(self) -> list[Manifest]:
+        """Every distribution of the account."""
+        found: list[Manifest] = self.aws("cloudfront").list_distributions()["DistributionList"].get("Items", [])
+        return found
+
+    def config(self, id: str) -> Manifest:
+        """The configuration of a distribution."""
+        answer: Manifest = self.aws("cloudfront").get_distribution_config(Id=id)["DistributionConfig"]
+        return answer
+
+    def edit(self, id: str, change: Callable[[Manifest], None]) -> None:
+        """What somebody else does to a distribution at the console; again where the operator wrote in between."""
+        cloudfront = self.aws("cloudfront")
+
+        def written() -> bool:
+            now = cloudfront.get_distribution_config(Id=id)
+            change(now["DistributionConfig"])
+            try:
+                cloudfront.update_distribution(Id=id, IfMatch=now["ETag"], DistributionConfig=now["DistributionConfig"])
+            except cloudfront.exceptions.PreconditionFailed:
+                return False
+            return True
+
+        until(written, "the edit at the console")
+
+    def tags(self, id: str) -> dict[str, str]:
+        arn = f"arn:aws:cloudfront::{self.account}:distribution/{id}"
+        found = self.aws("cloudfront").list_tags_for_resource(Resource=arn)["Tags"]["Items"]
+        return {tag["Key"]: tag["Value"] for tag in found}
+
+    def mark(self) -> int:
+        """A position in the endpoint's call log."""
+        return len(self.endpoint.control.log.records())
+
+    def calls(self, since: int = 0) -> list[CallRecord]:
+        """What the operator asked of this account."""
+        return [call for call in self.endpoint.control.log.records()[since:] if call.account == self.account and "somebody-else" not in call.user_agent]
+
+    def writes(self, since: int = 0) -> list[str]:
+        """Names of the operations by which the operator changed this account; asking STS for a session changes nothing."""
+        return [call.operation for call in self.calls(since) if call.write and call.service != "sts"]
+
+    # --- manifests
+
+    def account_manifest(self, **spec: Any) -> Manifest:
+        said = {"accountId": self.account, "region": "us-east-1", "roleArn": self.role, "allowedNamespaces": [self.namespace], **spec}
+        return {"apiVersion": "securebase.io/v1alpha1", "kind": "AwsAccount", "metadata": {"name": self.account_name}, "spec": said}
+
+    def cdn(self, name: str = "site", policy: Mapping[str, Any] | None = None, **spec: Any) -> Manifest:
+        """The least CdnDistribution: one bucket, one behaviour, no alarms; compared every ten seconds."""
+        said: Manifest = {
+            "accountRef": {"name": self.account_name},
+            "policy": {"interval": "10s", **(policy or {})},
+            "origins": [{"id": "assets", "s3": {"bucket": self.bucket}}],
+            "behaviors": [{"path": "*", "origin": "assets", "preset": "static"}],
+            "alarms": {"enabled": False},
+        }
+        metadata = {"name": name, "namespace": self.namespace}
+        return {"apiVersion": "securebase.io/v1alpha1", "kind": "CdnDistribution", "metadata": metadata, "spec": {**said, **spec}}
+
+    def secret(self, name: str, **values: str) -> Manifest:
+        return {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name, "namespace": self.namespace}, "stringData": values}
+
+    # --- the cluster
+
+    def kubectl(self, *arguments: str, stdin: str | None = None, check: bool = True) -> subprocess.CompletedProcess[str]:
+        return self.plane.kubectl("-n", self.namespace, *arguments, stdin=stdin, check=check)
+
+    def apply(self, *manifests: Manifest) -> None:
+        self.kubectl("apply", "-f", "-", stdin=yaml.safe_dump_all(manifests))
+
+    def delete(self, *names: str) -> None:
+        """Asks for the deletion of distributions; returns at once."""
+        for name in names:
+            self.plane.call("DELETE", self.path(name))
+
+    def path(self, name: str) -> str:
+        return f"{GROUP}/namespaces/{self.namespace}/cdndistributions/{name}"
+
+    def get(self, name: str = "site") -> Manifest:
+        found: Manifest = self.plane.call("GET", self.path(name))
+        return found
+
+    def patch(self, name: str, change: Mapping[str, Any]) -> None:
+        """A merge patch of a distribution."""
+        self.plane.call("PATCH", self.path(name), change, content_type=MERGE)
+
+    def annotate(self, name: str, **annotations: str | None) -> None:
+        """Sets `securebase.io/...` annotations, with _ for -; None removes one."""
+        named = {f"securebase.io/{key.replace('_', '-')}": value for key, value in annotations.items()}
+        self.patch(name, {"metadata": {"annotations": named}})
+
+    def exists(self, name: str) -> bool:
+        try:
+            self.get(name)
+        except ApiError as error:
+            if error.status == 404:
+                return False
+            raise
+        return True
+
+    def account_object(self) -> Manifest:
+        found: Manifest = self.plane.call("GET", f"{GROUP}/awsaccounts/{self.account_name}")
+        return found
+
+    def account_patch(self, change: Mapping[str, Any]) -> None:
+        self.plane.call("PATCH", f"{GROUP}/awsaccounts/{self.account_name}", change, content_type=MERGE)
+
+    def events(self, name: str = "site", reason: str = "") -> list[str]:
+        """Messages of the Events about a distribution."""
+        items = self.plane.call("GET", f"/api/v1/namespaces/{self.namespace}/events")["items"]
+        return [item["message"] for item in items if item["involvedObject"]["name"] == name and reason in ("", item["reason"])]
+
+    # --- waits
+
+    def ready(self, name: str = "site", deadline: float = DEADLINE) -> Manifest:
+        """The object, once it is Ready and Synced for the spec it has now."""
+
+        def settled() -> Manifest | None:
+            body = self.get(name)
+            said = conditions(body)
+            current = body.get("status", {}).get("observedGeneration") == body["metadata"]["generation"]
+            return body if current and said.get("Ready", ("",))[0] == said.get("Synced", ("",))[0] == "True" else None
+
+        return self._told(settled, f"{name} to be ready", name, deadline)
+
+    def says(self, type: str, status: str, reason: str, name: str = "site", deadline: float = DEADLINE) -> str:
+        """The message of a condition, once it has this status and reason."""
+
+        def said() -> str | None:
+            found = conditions(self.get(name)).get(type, ("", "", ""))
+            return f"{found[2]} " if found[:2] == (status, reason) else None
+
+        return self._told(said, f"{name} to say {type}={status} ({reason})", name, deadline).strip()
+
+    def gone(self, *names: str, deadline: float = DEADLINE) -> None:
+        for name in names:
+            self._told(lambda name=name: not self.exists(name), f"{name} to be gone", name, deadline)  # type: ignore[misc]
+
+    def _told(self, look: Callable[[], T], what: str, name: str, deadline: float) -> T:
+        try:
+            return until(look, what, deadline)
+        except NotReady as error:
+            said = json.dumps(self.get(name), indent=1) if self.exists(name) else "no such object"
+            raise NotReady(f"{error}\n{said}\ncalls: {[(call.operation, call.code) for call in self.calls()][-40:]}") from None
+
+    def id(self, name: str = "site") -> str:
+        """Distribution id of a ready object."""
+        return str(self.get(name)["status"]["outputs"]["id"])
+
+
+def conditions(body: Manifest) -> dict[str, tuple[str, str, str]]:
+    """Status, reason and message by type."""
+    found = body.get("status", {}).get("conditions", ())
+    return {one["type"]: (one["status"], one["reason"], one.get("message", "")) for one in found}
+
+
+def make_tenant(plane: ControlPlane, endpoint: AwsEndpoint, prefix: str) -> Tenant:
+    """A tenant whose namespace, AwsAccount and bucket exist."""
+    name = str(plane.call("POST", "/api/v1/namespaces", {"metadata": {"generateName": prefix}})["metadata"]["name"])
+    tenant = Tenant(plane, endpoint, name)
+    tenant.make_bucket()
+    tenant.apply(tenant.account_manifest())
+    return tenant
+
+
+def remove_tenant(tenant: Tenant) -> None:
+    """Everything of it goes, whatever state a test left it in; nothing is waited for, and nobody needs to be running."""
+    for path, collection in (
+        (f"{GROUP}/namespaces/{tenant.namespace}/cdndistributions", True),
+        (f"{GROUP}/awsaccounts/{tenant.account_name}", False),
+    ):
+        try:
+            found = tenant.plane.call("GET", path)
+        except ApiError:
+            continue
+        for item in found["items"] if collection else [found]:
+            one = f"{path}/{item['metadata']['name']}" if collection else path
+            for call in (partial(_release, tenant, one), partial(tenant.plane.call, "DELETE", one)):
+                _unless_gone(call)
+    tenant.plane.call("DELETE", f"/api/v1/namespaces/{tenant.namespace}")
+
+
+def _release(tenant: Tenant, path: str) -> None:
+    tenant.plane.call("PATCH", path, {"metadata": {"finalizers": None}}, content_type=MERGE)
+
+
+def _unless_gone(call: Callable[[], Any]) -> None:
+    try:
+        call()
+    except ApiError as error:
+        if error.status != 404:
+            raise
+
+
+@dataclass(slots=True)
+class Own:
+    """A tenant in a second cluster, whose operators a test starts, stops and kills itself. They see the tenant's namespace alone."""
+
+    tenant: Tenant
+    release: str
+    kubeconfig: Path
+    directory: Path
+    started: list[OperatorProcess] = field(default_factory=list)
+
+    def operator(self, **settings: str) -> OperatorProcess:
+        """Another operator of this release, running."""
+        log = self.directory / f"{self.release}-{len(self.started)}.log"
+        settings = {"namespaces": self.tenant.namespace, **settings}
+        process = operator_process(self.kubeconfig, self.tenant.endpoint, log, self.release, **settings)
+        self.started.append(process)
+        return process.start()
+
+    def stop(self) -> None:
+        for process in self.started:
+            process.stop()
+
+
+def own(plane: ControlPlane, endpoint: AwsEndpoint, directory: Path) -> Iterator[Own]:
+    """A tenant of the second cluster, gone afterwards with its operators."""
+    tenant = make_tenant(plane, endpoint, "own-")
+    release = f"securebase-{tenant.namespace}"
+    made = Own(tenant, release, install_rbac(plane, release, [tenant.namespace]), directory)
+    try:
+        yield made
+    finally:
+        made.stop()
+        remove_tenant(tenant)
+
+
+def seconds_since(started: float) -> float:
+    return time.monotonic() - started
