@@ -84,7 +84,7 @@ class OperatorProcess:
             text: str = response.read().decode()
             return text
 
-    def sample(self, name: str, **labels: str) -> float | None:
+    def sample(self, name: str, /, **labels: str) -> float | None:
         """The sum of a metric's samples with these labels; None when there is none."""
         found = []
         for line in self.metrics().splitlines():

@@ -73,6 +73,8 @@ class Call:
     model: OperationModel | None = None
     uri_params: dict[str, str] = field(default_factory=dict)
     params: dict[str, Any] = field(default_factory=dict)
+    # A model's own mark, set before the backend is asked and compared after it answered.
+    epoch: int = 0
 
     @property
     def is_write(self) -> bool:

@@ -68,7 +68,7 @@ def build(settings: Settings, redactor: Redactor) -> Parts:
     identity = settings.identity or f"{socket.gethostname()}-{os.getpid()}"
     lease = Lease(unfenced, settings.lease_namespace, settings.lease_name, identity, settings.lease_duration, settings.lease_renew_deadline, time.monotonic)
     api = Kubernetes(configuration, lease.fence)
-    limiter = RateLimiter(clock=time.monotonic, sleep=time.sleep, scale=settings.aws_rate_scale)
+    limiter = RateLimiter(clock=time.monotonic, sleep=time.sleep, scale=settings.aws_rate_scale, is_open=settings.aws_rate_scale == 0)
     clients = AwsClients(
         limiter=limiter,
         version=__version__,
@@ -79,8 +79,9 @@ def build(settings: Settings, redactor: Redactor) -> Parts:
     )
     objects, account_objects = Objects(settings.fight_rounds, settings.settle_scale), Objects()
     accounts = Accounts(clients, time.time)
+    drivers = Drivers(clients, aws_drivers(), time.time)
     instance = settings.instance or _cluster_uid(unfenced)
-    process = Process(instance, clients, Drivers(aws_drivers(), time.time), accounts, SharedUse(), MassDeletion(time.time), time.time)
+    process = Process(instance, drivers, accounts, SharedUse(), MassDeletion(time.time), time.time)
     events = Recorder(api, time.time, redactor)
 
     def outputs_of(ref: ObjectRef) -> dict[str, str] | None:

@@ -306,15 +306,17 @@ def test_a_storm_of_first_passes_lists_once(lab: Lab) -> None:
 
 def test_an_idle_sweep_reads_lists_alone(lab: Lab) -> None:
     driver = DistributionDriver(lab.scope("us-east-1"), lab.clock)
-    targets = [lab.target(driver.type, SMALL) for _ in range(12)]
-    known = [replace(target, external_id=driver.create(target, uuid.uuid4().hex).external_id) for target in targets]
+    targets = [lab.target(driver.type, SMALL) for _ in range(105)]
+    with ThreadPoolExecutor(8) as pool:
+        known = list(pool.map(lambda target: replace(target, external_id=driver.create(target, uuid.uuid4().hex).external_id), targets))
     for target in known:
-        settled(driver, target, Depth.SWEEP)
+        settled(driver, target, Depth.FRESH)
+    eventually(lambda: driver.observe(known, Depth.SWEEP), lambda seen: all(isinstance(answer, Observed) for answer in seen.values()), "all swept")
     before = len(reads(lab))
     for _ in range(3):
         answers = driver.observe(known, Depth.SWEEP)
         assert all(isinstance(answer, Observed) for answer in answers.values())
-    assert reads(lab)[before:] == ["ListDistributions", "GetResources"] * 3
+    assert reads(lab)[before:] == ["ListDistributions", "ListDistributions", "GetResources", "GetResources"] * 3
 
 
 def test_a_status_that_was_lost_is_found_again_by_tag(lab: Lab) -> None:

@@ -15,6 +15,7 @@ from securebase.core.identity import OWNER_TAG
 from securebase.resources.cloudwatch.driver import MetricAlarmDriver, alarm_input
 from securebase.resources.cloudwatch.model import Alarm, MetricQuery
 from tests.contract.harness import Contract, Lab, check_contract, delete, differences, eventually, in_sync, observe, settled, write
+from tests.contract.not_in_lab import marks
 
 
 def topic(lab: Lab, name: str = "alarms") -> str:
@@ -82,7 +83,7 @@ def changes(lab: Lab, alarm: Alarm) -> dict[str, Alarm]:
         "description": replace(alarm, description=""),
         "metric": replace(alarm, namespace="AWS/ApiGateway", metric_name="Latency", unit="", dimensions={"ApiName": "a"}),
         "dimensions": replace(alarm, dimensions={}),
-        "percentile": replace(alarm, statistic="", extended_statistic="p95", evaluate_low_sample="ignore"),
+        "percentile": replace(alarm, statistic="", extended_statistic="p95"),
         "period": replace(alarm, period=300),
         "no actions": replace(alarm, alarm_actions=frozenset(), ok_actions=frozenset()),
         "other actions": replace(alarm, alarm_actions=frozenset({topic(lab), topic(lab, "pager")}), insufficient_data_actions=frozenset({topic(lab)})),
@@ -102,6 +103,17 @@ def test_lives_as_promised(lab: Lab) -> None:
     every = changes(lab, alarm)
     chosen = dict(random.sample(sorted(every.items()), 4)) if lab.stale else every
     check_contract(lab, Contract(MetricAlarmDriver, alarm, chosen, drift, "threshold"))
+
+
+@pytest.mark.parametrize("value", [pytest.param("ignore", marks=marks("cloudwatch/alarm: evaluate low sample"))])
+def test_evaluation_of_low_samples_is_kept(lab: Lab, value: str) -> None:
+    alarm = replace(error_rate(lab), statistic="", extended_statistic="p95", evaluate_low_sample=value)
+    driver = driver_of(lab)
+    target = lab.target(driver.type, alarm)
+    driver.create(target, "t")
+    seen = eventually(lambda: observe(driver, target), lambda seen: seen is not None, "made")
+    assert seen is not None
+    assert seen.value.evaluate_low_sample == value
 
 
 def test_metric_maths_lives_as_promised(lab: Lab) -> None:
@@ -144,8 +156,11 @@ def test_drift_of_tags_is_seen_and_foreign_tags_stay(lab: Lab, depth: Depth) -> 
     assert drifted is not None
     assert drifted.value.tags == {"team": "theirs", "added": "by them"}
     write(driver, target)
-    found = {tag["Key"]: tag["Value"] for tag in lab.raw("cloudwatch").list_tags_for_resource(ResourceARN=arn)["Tags"]}
-    assert found == {"team": "web", "added": "by them", OWNER_TAG: target.owner}
+
+    def found() -> dict[str, str]:
+        return {tag["Key"]: tag["Value"] for tag in lab.raw("cloudwatch").list_tags_for_resource(ResourceARN=arn)["Tags"]}
+
+    eventually(found, lambda tags: tags == {"team": "web", "added": "by them", OWNER_TAG: target.owner}, "repaired, foreign tag kept")
 
 
 def test_tags_alone_put_no_alarm(lab: Lab) -> None:

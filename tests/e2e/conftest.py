@@ -57,7 +57,7 @@ def operator(plane: ControlPlane, endpoint: AwsEndpoint, tmp_path_factory: pytes
 @pytest.fixture
 def tenant(plane: ControlPlane, endpoint: AwsEndpoint, operator: OperatorProcess) -> Iterator[Tenant]:
     """A namespace, an AwsAccount, an AWS account and a bucket of the test's own, served by the one operator."""
-    made = make_tenant(plane, endpoint, "e2e-")
+    made = make_tenant(plane, endpoint, "e2e-", operator)
     yield made
     endpoint.control.clear_rules()
     remove_tenant(made)

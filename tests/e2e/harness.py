@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import random
 import subprocess
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -38,9 +37,10 @@ DEADLINE = 30.0
 """Seconds for what takes a few; every wait polls and ends as soon as it holds."""
 
 
-def until(look: Callable[[], T], what: str, deadline: float = DEADLINE) -> T:
-    """Polls until `look` returns something true and returns that."""
-    return wait_until(look, what, deadline=deadline, interval=0.1, retry_on=(OSError, ApiError))
+def until(look: Callable[[], T], what: str, deadline: float = DEADLINE, operator: OperatorProcess | None = None) -> T:
+    """Polls until `look` returns something true and returns that; at once an error when the operator has ended."""
+    children = [operator.child] if operator is not None and operator.child is not None else []
+    return wait_until(look, what, deadline=deadline, interval=0.1, retry_on=(OSError, ApiError), children=children)
 
 
 def install_rbac(plane: ControlPlane, release: str, namespaces: Sequence[str] = ()) -> Path:
@@ -68,6 +68,7 @@ class Tenant:
     plane: ControlPlane
     endpoint: AwsEndpoint
     namespace: str
+    operator: OperatorProcess | None = None
     account: str = field(default_factory=lambda: f"{random.randrange(10**11, 10**12)}")
 
     @property
@@ -240,9 +241,9 @@ class Tenant:
 
     def _told(self, look: Callable[[], T], what: str, name: str, deadline: float) -> T:
         try:
-            return until(look, what, deadline)
+            return until(look, what, deadline, self.operator)
         except NotReady as error:
-            said = json.dumps(self.get(name), indent=1) if self.exists(name) else "no such object"
+            said = _short(self.get(name)) if self.exists(name) else "no such object"
             raise NotReady(f"{error}\n{said}\ncalls: {[(call.operation, call.code) for call in self.calls()][-40:]}") from None
 
     def id(self, name: str = "site") -> str:
@@ -256,10 +257,15 @@ def conditions(body: Manifest) -> dict[str, tuple[str, str, str]]:
     return {one["type"]: (one["status"], one["reason"], one.get("message", "")) for one in found}
 
 
-def make_tenant(plane: ControlPlane, endpoint: AwsEndpoint, prefix: str) -> Tenant:
+def _short(body: Manifest) -> str:
+    metadata = {name: value for name, value in body["metadata"].items() if name != "managedFields"}
+    return json.dumps({**body, "metadata": metadata}, indent=1)
+
+
+def make_tenant(plane: ControlPlane, endpoint: AwsEndpoint, prefix: str, operator: OperatorProcess | None = None) -> Tenant:
     """A tenant whose namespace, AwsAccount and bucket exist."""
     name = str(plane.call("POST", "/api/v1/namespaces", {"metadata": {"generateName": prefix}})["metadata"]["name"])
-    tenant = Tenant(plane, endpoint, name)
+    tenant = Tenant(plane, endpoint, name, operator)
     tenant.make_bucket()
     tenant.apply(tenant.account_manifest())
     return tenant
@@ -328,6 +334,3 @@ def own(plane: ControlPlane, endpoint: AwsEndpoint, directory: Path) -> Iterator
         made.stop()
         remove_tenant(tenant)
 
-
-def seconds_since(started: float) -> float:
-    return time.monotonic() - started

@@ -7,6 +7,7 @@ URLs by adding alternate domain names"). State is learned from the writes that p
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from typing import Any
@@ -59,7 +60,6 @@ class CloudFront:
         self._shared: dict[tuple[str, str], dict[str, bool]] = {}
         self._listings: dict[tuple[str, ...], Listing] = {}
         self._writes: Counter[str] = Counter()
-        self._asked: WeakKeyDictionary[Call, int] = WeakKeyDictionary()
 
     # -- before ---------------------------------------------------------------------------------------------------------------
 
@@ -73,13 +73,13 @@ class CloudFront:
                 self._admit_invalidation(call)
             case "ListDistributions":
                 mine = tuple(other.summary for other in self.distributions.values() if other.account == call.account)
-                self._listings[self._list_key(call)] = Listing("DistributionList", _LIST_MEMBERS, mine)
-                return self._listed(call)
+                return self._page(call, Listing("DistributionList", _LIST_MEMBERS, mine))
             case operation if found := _USERS.match(operation):
-                await self._list_users(call, found.group(1))
-                return self._listed(call)
+                return await self._list_users(call, found.group(1))
             case operation if operation.startswith("List"):
-                return self._listed(call)
+                call.epoch = self._writes[call.account]
+                listing = self._listings.get(self._list_key(call))
+                return self._page(call, listing) if listing is not None else None
             case operation if found := _SHARED.match(operation):
                 self._admit_shared(call, found.group(1), found.group(2))
         return None
@@ -235,8 +235,11 @@ class CloudFront:
                 self._note_shared(call, reply, found.group(1), found.group(2))
         tag = item_tag(call)
         if tag is not None:
-            self._listings[self._list_key(call)] = split(call, reply.body, tag)
-            return self._listed(call) or reply
+            listing = split(call, reply.body, tag)
+            # A list that was under way while something was written may lack it: it is given, not kept.
+            if call.epoch == self._writes[call.account]:
+                self._listings[self._list_key(call)] = listing
+            return self._page(call, listing)
         reply.body = self._with_status(call, reply.body)
         return reply
 
@@ -296,19 +299,16 @@ class CloudFront:
         others = sorted(f"{name}={value}" for name, value in call.params.items() if name not in ("Marker", "MaxItems"))
         return (call.account, call.operation, *others)
 
-    async def _list_users(self, call: Call, kind: str) -> None:
+    async def _list_users(self, call: Call, kind: str) -> Reply:
         """ministack looks for the policy in a text it has not parsed and finds none."""
         identifier = call.params[f"{kind}Id"]
         if identifier not in self._known(call.account, kind) and identifier not in await self._managed_ids(kind):
             raise AwsFault(f"NoSuch{kind}", f"The {kind} {identifier} does not exist.", 404)
         tag = item_tag(call) or "DistributionId"
         users = "".join(f"<{tag}>{user.id}</{tag}>" for user in self._users(call.account, kind, identifier))
-        self._listings[self._list_key(call)] = split(call, users.encode(), tag)
+        return self._page(call, split(call, users.encode(), tag))
 
-    def _listed(self, call: Call) -> Reply | None:
-        listing = self._listings.get(self._list_key(call))
-        if listing is None:
-            return None
+    def _page(self, call: Call, listing: Listing) -> Reply:
         reply = page(call, listing)
         tag = item_tag(call) or ""
         if tag in ("DistributionSummary", "InvalidationSummary"):

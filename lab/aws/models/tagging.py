@@ -13,6 +13,7 @@ from lab.aws.wire import AwsFault, Call, Reply, answer, result_of
 
 Tags = dict[str, str]
 _DEFAULT_PAGE, _MOST_ITEMS = 50, 100
+_GLOBAL = frozenset({"cloudfront", "route53"})
 
 
 def _pairs(tags: list[dict[str, str]]) -> Tags:
@@ -42,6 +43,7 @@ class Tagging:
         # What ministack's tagging API does not list: ARN -> tags, of alarms and certificates.
         self._extra: dict[str, Tags] = {}
         self._cached: dict[tuple[str, str], list[tuple[str, Tags]]] = {}
+        self._writes = 0
 
     async def before(self, call: Call) -> Reply | None:
         if call.operation == "GetResources":
@@ -50,6 +52,7 @@ class Tagging:
 
     async def after(self, call: Call, reply: Reply) -> Reply:
         if call.is_write and reply.ok:
+            self._writes += 1
             self._cached = {key: value for key, value in self._cached.items() if key[0] != call.account}
             match call.service:
                 case "cloudwatch" if call.params:
@@ -89,15 +92,17 @@ class Tagging:
     async def _all(self, account: str, region: str) -> list[tuple[str, Tags]]:
         """Every tagged resource of the account and region, in a stable order."""
         key = (account, region)
-        if key not in self._cached:
-            listed = await self._lab.backends.ask("resourcegroupstaggingapi", "GetResources", {}, account, region)
-            found = {entry["ResourceARN"]: _pairs(entry["Tags"]) for entry in listed["ResourceTagMappingList"]}
-            found |= {arn: tags for arn, tags in self._extra.items() if arn.split(":")[3:5] == [region, account]}
-            global_only = {"cloudfront", "route53"}
-            self._cached[key] = sorted(
-                (arn, tags) for arn, tags in found.items() if tags and (region == "us-east-1" or arn.split(":")[2] not in global_only)
-            )
-        return self._cached[key]
+        if key in self._cached:
+            return self._cached[key]
+        before = self._writes
+        listed = await self._lab.backends.ask("resourcegroupstaggingapi", "GetResources", {}, account, region)
+        found = {entry["ResourceARN"]: _pairs(entry["Tags"]) for entry in listed["ResourceTagMappingList"]}
+        found |= {arn: tags for arn, tags in self._extra.items() if arn.split(":")[3:5] == [region, account]}
+        here = region == "us-east-1"
+        resources = sorted((arn, dict(tags)) for arn, tags in found.items() if tags and (here or arn.split(":")[2] not in _GLOBAL))
+        if self._writes == before:
+            self._cached[key] = resources
+        return resources
 
     async def _resources(self, call: Call) -> Reply:
         params = call.params

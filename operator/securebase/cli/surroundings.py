@@ -27,9 +27,8 @@ def _refuse() -> None:
 def reading_process(instance: str, accounts: Mapping[str, Account], redactor: Redactor) -> Process:
     """Everything an object's plan needs, with a fence that lets no write through."""
     clients = AwsClients(limiter=RateLimiter(), version=__version__, fence=_refuse, redact=redactor)
-    return Process(
-        instance, clients, Drivers(aws_drivers(), time.time), Accounts(clients, time.time, accounts), SharedUse(), MassDeletion(time.time), time.time
-    )
+    drivers = Drivers(clients, aws_drivers(), time.time)
+    return Process(instance, drivers, Accounts(clients, time.time, accounts), SharedUse(), MassDeletion(time.time), time.time)
 
 
 def no_intents(node: str, incarnation: int) -> None:

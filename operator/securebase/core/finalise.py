@@ -60,7 +60,7 @@ def _everything(graph: Graph | None, subject: Subject, world: World) -> dict[str
         targets = targets_of(graph, subject, {})
         for node in graph:
             if node.role is not Role.EXTERNAL:
-                prior = Prior(node.id, node.type, "", node.region, node.role, node.guards, graph.wave_of[node.id])
+                prior = Prior(node.id, node.type, "", node.region, node.role, node.guards, graph.removal_wave_of[node.id])
                 going[node.id] = (prior, targets[node.id])
     for name, prior in subject.prior.items():
         if prior.role is Role.EXTERNAL:

@@ -32,6 +32,11 @@ def references(text: str) -> Iterator[tuple[str, str]]:
         yield match.group(1), match.group(2)
 
 
+def refers(value: Any) -> bool:
+    """Whether a value is, or holds, a reference."""
+    return isinstance(value, str) and _OPEN in value
+
+
 def shown(value: Any) -> Any:
     """A value with its references in a form for people: `${distribution.arn}`."""
     if isinstance(value, str):
@@ -59,6 +64,7 @@ class Node:
     region   where it lives; empty = the object's region
     after    nodes that must exist first although no value of theirs is needed
     guards   pruning it takes data or traffic away: needs approval
+    lingers  on deletion it goes among the last, not before what it refers to (a bucket's permission for a distribution still serving)
     task     done once and then forgotten (an invalidation): never counts against readiness, leaves the graph when acknowledged
     """
 
@@ -70,6 +76,7 @@ class Node:
     after: frozenset[str] = frozenset()
     guards: bool = False
     task: bool = False
+    lingers: bool = False
 
     def dependencies(self) -> frozenset[str]:
         """Ids of the nodes this one needs."""
@@ -83,7 +90,7 @@ class InvalidGraph(ValueError):
 class Graph:
     """Nodes by id, in topological waves. Built once, never changed."""
 
-    __slots__ = ("complete", "needs", "nodes", "wave_of", "waves")
+    __slots__ = ("complete", "needs", "nodes", "removal_wave_of", "wave_of", "waves")
 
     def __init__(self, nodes: Iterable[Node], *, complete: bool = True) -> None:
         """`complete=False`: composed from an incomplete gathering; what is missing here is then never pruned."""
@@ -98,6 +105,7 @@ class Graph:
                 raise InvalidGraph(f"{name!r} refers to {sorted(unknown)}, which the graph does not have")
         self.waves: tuple[tuple[Node, ...], ...] = tuple(self._waves())
         self.wave_of: dict[str, int] = {node.id: wave for wave, nodes in enumerate(self.waves) for node in nodes}
+        self.removal_wave_of = {name: 0 if self.nodes[name].lingers else wave for name, wave in self.wave_of.items()}
         self.complete = complete
 
     def _waves(self) -> Iterator[tuple[Node, ...]]:

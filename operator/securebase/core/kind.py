@@ -110,6 +110,10 @@ class Kind(Protocol):
     def model(self) -> type[Any]:
         """The pydantic model of the whole object (`api.cdn.CdnDistribution`)."""
 
+    @property
+    def tasks(self) -> Mapping[str, str]:
+        """Annotation (without the prefix `securebase.io/`) -> id of the task node that `compose` makes for it."""
+
     def defaults(self, spec: Any) -> PolicyDefaults:
         """What the kind says where `policy` says nothing."""
 

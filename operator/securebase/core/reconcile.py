@@ -29,7 +29,7 @@ def reconcile(graph: Graph, subject: Subject, world: World, memory: Memory, *, p
     plan = make_plan(graph, subject, world, answers, pruned, attributes)
     memory.seen = {name: found for name, found in answers.items() if isinstance(found, Observed)}
     if subject.policy.mode is not Mode.ENFORCE:
-        results = tuple(_observed_only(step, graph.wave_of.get(step.node.id, 0), subject) for step in plan.steps)
+        results = tuple(_observed_only(step, graph.removal_wave_of.get(step.node.id, 0), subject) for step in plan.steps)
         return Report(plan, results, attributes)
     return _Pass(graph, subject, world, memory, plan, dict(attributes)).run()
 
@@ -110,7 +110,7 @@ class _Pass:
         return self.memory.poll_after(step.node.id, self.world.now())
 
     def _wave(self, step: Step) -> int:
-        return self.graph.wave_of.get(step.node.id, step.prior.wave if step.prior else 0)
+        return self.graph.removal_wave_of.get(step.node.id, step.prior.wave if step.prior else 0)
 
     def _node(self, step: Step) -> NodeResult:
         self._wait_for_needs(step)

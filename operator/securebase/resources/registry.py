@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Protocol
 
-from securebase.clients.aws import AwsScope
+from securebase.clients.aws import AwsAccountConfig, AwsClients, AwsScope
 from securebase.core.driver import Driver
 from securebase.resources.acm.driver import CertificateDriver, GivenCertificateDriver
 from securebase.resources.cloudfront.distribution import DistributionDriver
@@ -40,22 +40,27 @@ class DriverClass(Protocol):
 class Drivers:
     """Drivers of one process. Thread-safe."""
 
-    def __init__(self, factories: Mapping[str, DriverFactory], clock: Callable[[], float]) -> None:
+    def __init__(self, clients: AwsClients, factories: Mapping[str, DriverFactory], clock: Callable[[], float]) -> None:
+        self._clients = clients
         self._factories = dict(factories)
         self._clock = clock
         self._lock = threading.Lock()
-        self._made: dict[tuple[int, str], Driver] = {}
-        self._scopes: dict[int, AwsScope] = {}
+        self._made: dict[tuple[AwsAccountConfig, str, str], Driver] = {}
 
-    def of(self, scope: AwsScope, type_: str) -> Driver:
+    def of(self, account: AwsAccountConfig, region: str, type_: str) -> Driver:
         """The driver of a type in an account and region."""
-        key = (id(scope), type_)
+        key = (account, region, type_)
         with self._lock:
             driver = self._made.get(key)
             if driver is None:
-                self._scopes[id(scope)] = scope  # kept, so that its id is not given to another
-                driver = self._made[key] = self._factories[type_](scope, self._clock)
+                driver = self._made[key] = self._factories[type_](self._clients.scope(account, region), self._clock)
             return driver
+
+    def retain(self, accounts: Collection[AwsAccountConfig]) -> None:
+        """Let go of drivers, caches, sessions and clients of every other account (deleted, or with another role now)."""
+        with self._lock:
+            self._made = {key: driver for key, driver in self._made.items() if key[0] in accounts}
+        self._clients.retain(accounts)
 
 
 _CLASSES: tuple[DriverClass, ...] = (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -12,11 +13,13 @@ from securebase.core.conditions import READY, RECONCILING, STALLED, SYNCED, Cond
 from securebase.core.errors import ReconcileError, Transient
 from securebase.core.outcome import Outcome, of_error
 from securebase.runtime.accounts import Accounts
+from securebase.runtime.engine import problem_of
 from securebase.runtime.events import Recorder
 from securebase.runtime.objects import FINALIZER, Entry, Objects
 from securebase.runtime.queue import Key
 from securebase.telemetry.metrics import Metrics
 
+log = logging.getLogger(__name__)
 KIND, PLURAL = "AwsAccount", "awsaccounts"
 
 
@@ -49,6 +52,12 @@ class AccountPasses:
             return None
         except Conflict:
             return of_error(Transient("ObjectChanged", "the AwsAccount was changed meanwhile"))
+        except ReconcileError as error:
+            log.warning("%s: %s", key, error)
+            return of_error(error)
+        except Exception as error:
+            log.exception("a pass over %s failed unexpectedly", key)
+            return of_error(problem_of(error))
 
     def _leave(self, entry: Entry, used_by: int) -> Outcome | None:
         if not entry.ours:

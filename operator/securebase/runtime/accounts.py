@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -80,6 +80,12 @@ class Accounts:
         with self._lock:
             self._known.pop(name, None)
             self._broken.pop(name, None)
+
+    def in_use(self, others: Iterable[Account]) -> frozenset[AwsAccountConfig]:
+        """Every way in that an AwsAccount names now, and those of `others` that no AwsAccount names (the ambient ones)."""
+        with self._lock:
+            named = {account.config for account in self._known.values()}
+        return frozenset(named | {account.config for account in others if not account.name})
 
     def find(self, name: str | None, namespace: str) -> Account:
         """The account an object names; ReferenceNotFound, or Terminal where the namespace may not use it."""

@@ -9,7 +9,6 @@ from typing import Any, Protocol
 
 from pydantic import ValidationError
 
-from securebase.clients.aws import AwsClients
 from securebase.core.breakers import CONFIRM_ANNOTATION, MassDeletion
 from securebase.core.driver import Driver
 from securebase.core.errors import ReconcileError, ReferenceNotFound, Terminal, Transient
@@ -24,7 +23,6 @@ from securebase.resources.registry import Drivers
 from securebase.runtime.accounts import Account, Accounts
 
 PREFIX = "securebase.io/"
-REQUESTS = ("invalidate",)
 
 
 class SharedUse:
@@ -55,7 +53,6 @@ class SharedUse:
 class AccountWorld:
     """`core.reconcile.World` of one object: its account's drivers, and what the process shares."""
 
-    clients: AwsClients
     drivers: Drivers
     account: Account
     clock: Callable[[], float]
@@ -64,7 +61,7 @@ class AccountWorld:
     store_intent: Callable[[str, int], None]
 
     def driver(self, type: str, region: str) -> Driver:
-        return self.drivers.of(self.clients.scope(self.account.config, region), type)
+        return self.drivers.of(self.account.config, region, type)
 
     def now(self) -> float:
         return self.clock()
@@ -111,7 +108,7 @@ class Request:
 
     def requests(self) -> dict[str, str]:
         """Things asked for once by annotation and not done yet."""
-        asked = {name: self.annotations.get(f"{PREFIX}{name}", "").strip() for name in REQUESTS}
+        asked = {name: self.annotations.get(f"{PREFIX}{name}", "").strip() for name in self.kind.tasks}
         return {name: value for name, value in asked.items() if value and value != self.acknowledged.get(name)}
 
 

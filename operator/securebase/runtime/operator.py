@@ -21,7 +21,7 @@ from securebase.runtime.account_passes import AccountPasses
 from securebase.runtime.accounts import Accounts
 from securebase.runtime.heartbeat import Heartbeat
 from securebase.runtime.lease import LeadershipLost, Lease
-from securebase.runtime.objects import Objects
+from securebase.runtime.objects import Objects, account_name
 from securebase.runtime.queue import Key, Reason, WorkQueue
 from securebase.runtime.reconciler import Reconciler
 from securebase.runtime.secrets import SecretWatch
@@ -132,6 +132,7 @@ class Operator:
             edited = self.parts.objects.seen(key, document)[1]
             if edited:
                 self.queue.add(key, Reason.EDIT)
+                self._recount(document)
                 self.parts.metrics.queue_depth(len(self.queue))
 
         return event
@@ -149,15 +150,25 @@ class Operator:
             if not self.parts.account_objects.seen(key, document)[1]:
                 return
             self.queue.add(key, Reason.EDIT)
+        self._let_go_of_accounts()
         self._referenced_changed("AwsAccount", "", key.name)
 
     def _gone(self, key: Key) -> None:
-        self.parts.objects.drop(key)
+        entry = self.parts.objects.drop(key)
         self.queue.forget(key)
         self.parts.metrics.forget(*key)
-        for account in iter(self.parts.account_objects):
-            if account.deleting:
-                self.queue.add(account.key, Reason.EDIT)
+        if entry is not None:
+            self._recount(entry.body)
+
+    def _recount(self, document: Mapping[str, Any]) -> None:
+        """How many objects use an account may have changed. A second later, so that many at once are one status."""
+        key = Key(account_passes.KIND, "", account_name(document))
+        if self.parts.account_objects.get(key) is not None:
+            self.queue.add(key, Reason.POLL, 1.0)
+
+    def _let_go_of_accounts(self) -> None:
+        in_use = [entry.account for entry in self.parts.objects if entry.account is not None]
+        self.parts.reconciler.process.drivers.retain(self.parts.accounts.in_use(in_use))
 
     def _referenced_changed(self, kind: str, namespace: str, name: str) -> None:
         for key in self.parts.objects.dependants(kind, namespace, name):

@@ -3,24 +3,24 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, fields, replace
 from datetime import UTC, datetime
 from typing import Any
 
 from securebase.clients.kubernetes import Conflict, Gone, Kubernetes, namespaced
 from securebase.core.conditions import READY, RECONCILING, STALLED, SYNCED, Condition
 from securebase.core.driver import State
-from securebase.core.errors import ReconcileError, Transient
+from securebase.core.errors import ReconcileError, Terminal, Transient
+from securebase.core.fields import spelled
 from securebase.core.finalise import Farewell, finalise
-from securebase.core.graph import Role
+from securebase.core.graph import Role, refers
 from securebase.core.identity import Identity
 from securebase.core.kind import Kind
 from securebase.core.outcome import Outcome, of_error, of_farewell, of_report
-from securebase.core.plan import Prior
 from securebase.core.policy import Mode, OnDelete
 from securebase.core.reconcile import reconcile
-from securebase.core.subject import Report, Subject
+from securebase.core.subject import NodeResult, Report, Subject
 from securebase.runtime.accounts import Account
 from securebase.runtime.engine import PREFIX, AccountWorld, Composed, Request, Sources, account_and_subject, compose, parsed, policy_of, problem_of
 from securebase.runtime.events import Recorder
@@ -150,19 +150,16 @@ class Reconciler:
         if report.plan.approved and all(result.problem is None for result in report.results):
             acknowledged["approve"] = report.plan.approved
         results = [result for result in report.results if result.prior.role is not Role.EXTERNAL or result.state != State.READY.value]
-        invalidation = None
-        for result in report.results:
-            if result.task:
-                invalidation = self._invalidation(request, result.prior, result.state, result.message)
-                if result.state == State.READY.value:
-                    acknowledged["invalidate"] = request.requests()["invalidate"]
+        asked = request.requests()
+        tasks: dict[str, Mapping[str, Any]] = {}
+        for annotation, node in kind.tasks.items():
+            result = next((result for result in report.results if result.prior.id == node), None)
+            if result is not None and annotation in asked:
+                tasks[node] = _task_status(result, composed.graph.nodes[node].desired)
+                if tasks[node]["status"] in ("Completed", "Failed"):
+                    acknowledged[annotation] = asked[annotation]
         outputs = {name: value for name, value in kind.outputs(request.spec, report.attributes).items() if value}
-        return Written(results, report.plan, outputs, composed.account.config.account_id, composed.subject.region, acknowledged, invalidation)
-
-    def _invalidation(self, request: Request, prior: Prior, state: str, message: str) -> dict[str, Any]:
-        token, *paths = request.requests().get("invalidate", "").split()
-        told = {"token": token, "id": prior.external_id.rpartition("/")[2], "status": "Completed" if state == "READY" else "InProgress", "message": message}
-        return {"paths": paths} | {name: value for name, value in told.items() if value}
+        return Written(results, report.plan, outputs, composed.account.config.account_id, composed.subject.region, acknowledged, tasks)
 
     # --- finalising
 
@@ -280,6 +277,19 @@ def _paused() -> Outcome:
     why = "policy.mode is Paused, or the annotation securebase.io/pause is set: nothing is read or written"
     unknown = (Condition(name, None, "Paused", why) for name in (READY, SYNCED))
     return Outcome("paused", (*unknown, Condition(RECONCILING, False, "Paused"), Condition(STALLED, False, "Paused")))
+
+
+def _task_status(result: NodeResult, desired: Any) -> dict[str, Any]:
+    """How a task asked for by annotation stands: what was asked for, and Completed, Failed or InProgress."""
+    asked = {spelled(name): sorted(value) if isinstance(value, frozenset) else value for name, value in _fields(desired) if not refers(value)}
+    status = "Completed" if result.state == State.READY.value else "Failed" if isinstance(result.problem, Terminal) else "InProgress"
+    external_id = result.prior.external_id.rpartition("/")[2]
+    return asked | {"status": status} | {name: value for name, value in (("id", external_id), ("message", result.message[:1000])) if value}
+
+
+def _fields(desired: Any) -> Iterator[tuple[str, Any]]:
+    for field in fields(desired):
+        yield field.name, getattr(desired, field.name)
 
 
 def _merge_patch(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, Any]:

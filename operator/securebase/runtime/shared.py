@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from securebase.clients.aws import AwsClients
 from securebase.core.breakers import MassDeletion
 from securebase.resources.registry import Drivers
 from securebase.runtime.accounts import Account, Accounts
@@ -17,7 +16,6 @@ class Process:
     """Made once, by the composition root."""
 
     instance: str
-    clients: AwsClients
     drivers: Drivers
     accounts: Accounts
     shared: SharedUse
@@ -26,4 +24,4 @@ class Process:
 
     def world(self, account: Account, store_intent: Callable[[str, int], None]) -> AccountWorld:
         """The outside of one object's pass."""
-        return AccountWorld(self.clients, self.drivers, account, self.clock, self.shared, self.breaker, store_intent)
+        return AccountWorld(self.drivers, account, self.clock, self.shared, self.breaker, store_intent)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from securebase.core.conditions import merged
@@ -50,7 +50,7 @@ class Written:
     account: str
     region: str
     acknowledged: Mapping[str, str]
-    invalidation: Mapping[str, Any] | None = None
+    tasks: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
 
 def status_of(before: Mapping[str, Any], outcome: Outcome, written: Written | None, generation: int, now: str) -> dict[str, Any]:
@@ -65,7 +65,7 @@ def status_of(before: Mapping[str, Any], outcome: Outcome, written: Written | No
         region=written.region,
         outputs=dict(written.outputs),
         acknowledged=dict(written.acknowledged),
-        invalidation=dict(written.invalidation) if written.invalidation else None,
+        **{name: dict(told) for name, told in written.tasks.items()},
         plan=_plan(written.plan) if written.plan else None,
     )
     if written.plan is None or "plan" not in _optional(plan=_plan(written.plan)):

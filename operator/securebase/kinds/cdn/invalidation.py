@@ -10,6 +10,8 @@ from securebase.core.kind import Context
 from securebase.kinds.cdn.shared import HOME
 from securebase.resources.cloudfront.model import Invalidation
 
+INVALIDATION = "invalidation"
+
 
 def invalidation_node(context: Context) -> Iterator[Node]:
     """One request to forget paths, while the annotation's text was not acknowledged yet."""
@@ -17,7 +19,7 @@ def invalidation_node(context: Context) -> Iterator[Node]:
     if not asked:
         return
     token, paths = parsed(asked)
-    yield Node("invalidation", "cloudfront/invalidation", Invalidation(Ref("distribution", "id"), paths, token), HOME, task=True)
+    yield Node(INVALIDATION, "cloudfront/invalidation", Invalidation(Ref("distribution", "id"), paths, token), HOME, task=True)
 
 
 def parsed(text: str) -> tuple[str, frozenset[str]]:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from types import MappingProxyType
 
 from securebase.api.cdn import CdnDistribution, CdnDistributionSpec
 from securebase.core.graph import Graph
 from securebase.core.kind import Context, Facts, Needs, PolicyDefaults
 from securebase.kinds.cdn.distribution import DISTRIBUTION, distribution_node
-from securebase.kinds.cdn.invalidation import invalidation_node
+from securebase.kinds.cdn.invalidation import INVALIDATION, invalidation_node
 from securebase.kinds.cdn.names import certificate_id, name_nodes
 from securebase.kinds.cdn.origins import bucket_nodes, header_secrets
 from securebase.kinds.cdn.shared import SharedNodes
@@ -21,6 +22,7 @@ class CdnDistributionKind:
     kind = "CdnDistribution"
     plural = "cdndistributions"
     model = CdnDistribution
+    tasks: Mapping[str, str] = MappingProxyType({"invalidate": INVALIDATION})
 
     def defaults(self, spec: CdnDistributionSpec) -> PolicyDefaults:
         """A distribution holds no data: it goes with its object."""

@@ -47,7 +47,7 @@ def bucket_nodes(spec: CdnDistributionSpec, context: Context) -> Iterator[Node]:
         if origin.s3.manage_bucket_policy:
             name = f"bucket-policy-{origin.id}"
             statement = PolicyStatement.of(origin.s3.bucket, _sid(context, name), _reading(origin.s3, origin.path or "", context))
-            yield Node(name, "s3/policy-statement", statement, region, after=frozenset({bucket}))
+            yield Node(name, "s3/policy-statement", statement, region, after=frozenset({bucket}), lingers=True)
 
 
 def _sid(context: Context, node: str) -> str:

@@ -194,7 +194,7 @@ def alarm_value(alarm: Mapping[str, Any], tags: Mapping[str, str]) -> Alarm:
         namespace=alarm.get("Namespace") or "",
         metric_name=alarm.get("MetricName") or "",
         dimensions=_dimensions(alarm.get("Dimensions")),
-        statistic=alarm.get("Statistic") or "",
+        statistic="" if alarm.get("ExtendedStatistic") else alarm.get("Statistic") or "",
         extended_statistic=alarm.get("ExtendedStatistic") or "",
         period=int(alarm.get("Period") or 0),
         unit=alarm.get("Unit") or "",

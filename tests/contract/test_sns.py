@@ -1,0 +1,173 @@
+"""Topics: key, publishers, e-mail subscriptions, tags."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from securebase.core.driver import Depth, Observed, Target
+from securebase.core.errors import Denied
+from securebase.core.graph import Ref
+from securebase.core.identity import OWNER_TAG
+from securebase.resources.sns.driver import PUBLISHERS_SID, TopicDriver
+from securebase.resources.sns.model import Topic
+from tests.contract.harness import Contract, Lab, check_contract, delete, differences, eventually, in_sync, observe, settled, write
+
+CLOUDWATCH = frozenset({"cloudwatch.amazonaws.com"})
+
+
+def alarms(name: str = "") -> Topic:
+    return Topic(
+        name=name or f"alarms-{uuid4().hex[:10]}",
+        tags={"team": "web"},
+        kms_key="alias/alarms",
+        publishers=CLOUDWATCH,
+        emails=frozenset({"ops@example.com"}),
+    )
+
+
+def driver_of(lab: Lab) -> TopicDriver:
+    return TopicDriver(lab.scope("us-east-1"), lab.clock)
+
+
+def made(lab: Lab, desired: Topic) -> tuple[TopicDriver, Target[Topic]]:
+    driver = driver_of(lab)
+    target = lab.target(driver.type, desired)
+    first = eventually(lambda: driver.create(target, "t"), lambda _: True, "made")
+    target = replace(target, external_id=first.external_id)
+    settled(driver, target)
+    return driver, target
+
+
+def policy(lab: Lab, arn: str) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(lab.raw("sns").get_topic_attributes(TopicArn=arn)["Attributes"]["Policy"])
+    return found
+
+
+def test_lives_as_promised(lab: Lab) -> None:
+    topic = alarms()
+    changes = {
+        "no key": replace(topic, kms_key=""),
+        "no publishers": replace(topic, publishers=frozenset()),
+        "another publisher": replace(topic, publishers=CLOUDWATCH | {"events.amazonaws.com"}),
+        "no e-mails": replace(topic, emails=frozenset()),
+        "more e-mails": replace(topic, emails=frozenset({"ops@example.com", "boss@example.com"})),
+        "tag value": replace(topic, tags={"team": "platform"}),
+    }
+
+    def drift(seen: Observed[Topic]) -> None:
+        lab.raw("sns").set_topic_attributes(TopicArn=seen.external_id, AttributeName="KmsMasterKeyId", AttributeValue="")
+
+    check_contract(lab, Contract(TopicDriver, topic, changes, drift, "kmsKey"))
+
+
+def test_only_our_statement_of_the_policy_changes(lab: Lab) -> None:
+    driver, target = made(lab, alarms())
+    document = policy(lab, target.external_id)
+    ours = next(each for each in document["Statement"] if each["Sid"] == PUBLISHERS_SID)
+    others = [each for each in document["Statement"] if each is not ours]
+    assert ours["Condition"] == {"StringEquals": {"aws:SourceAccount": lab.account}}
+    assert others, "the default statement stays"
+    write(driver, replace(target, desired=replace(target.want(), publishers=frozenset())))
+    assert policy(lab, target.external_id)["Statement"] == others
+
+
+@pytest.mark.parametrize("depth", list(Depth))
+def test_an_altered_statement_is_drift(lab: Lab, depth: Depth) -> None:
+    driver, target = made(lab, alarms())
+    document = policy(lab, target.external_id)
+    for statement in document["Statement"]:
+        statement.pop("Condition", None)
+    lab.raw("sns").set_topic_attributes(TopicArn=target.external_id, AttributeName="Policy", AttributeValue=json.dumps(document))
+    seen = eventually(lambda: observe(driver, target, depth), lambda seen: not in_sync(target)(seen), f"drift ({depth})")
+    assert [change.path for change in differences(target, seen)] == ["publishers"]
+    write(driver, target)
+    settled(driver, target)
+
+
+@pytest.mark.parametrize("depth", list(Depth))
+def test_subscriptions_of_other_kinds_stay(lab: Lab, depth: Depth) -> None:
+    driver, target = made(lab, alarms())
+    queue = f"arn:aws:sqs:us-east-1:{lab.account}:pager"
+    client = lab.raw("sns")
+    lab.raw("sqs").create_queue(QueueName="pager")
+    client.subscribe(TopicArn=target.external_id, Protocol="sqs", Endpoint=queue)
+    client.subscribe(TopicArn=target.external_id, Protocol="email", Endpoint="stranger@example.com")
+    seen = eventually(lambda: observe(driver, target, depth), lambda seen: not in_sync(target)(seen), f"stranger seen ({depth})")
+    assert [change.path for change in differences(target, seen)] == ["emails"]
+    write(driver, target)
+
+    def endpoints() -> set[str]:
+        return {each["Endpoint"] for each in client.list_subscriptions_by_topic(TopicArn=target.external_id)["Subscriptions"]}
+
+    eventually(endpoints, lambda found: found == {queue, "ops@example.com"}, "only the stranger left")
+
+
+class _Unconfirmed:
+    """Passes calls on; nobody has confirmed a subscription yet."""
+
+    def __init__(self, lab: Lab) -> None:
+        self._scope = lab.scope("us-east-1")
+        self.account_id, self.region, self.partition = self._scope.account_id, self._scope.region, self._scope.partition
+        self.call, self.attempt = self._scope.call, self._scope.attempt
+        self.removed: list[str] = []
+
+    def pages(self, service: str, operation: str, /, **params: Any) -> Any:
+        for page in self._scope.pages(service, operation, **params):
+            yield {**page, "Subscriptions": [{**each, "SubscriptionArn": "PendingConfirmation"} for each in page.get("Subscriptions", [])]}
+
+
+def test_pending_subscriptions_are_told_and_left(lab: Lab) -> None:
+    _, target = made(lab, alarms())
+    scope: Any = _Unconfirmed(lab)
+    driver = TopicDriver(scope, lab.clock)
+    seen = settled(driver, target)
+    assert seen.message == "not confirmed yet by ops@example.com"
+    fewer = replace(target, desired=replace(target.want(), emails=frozenset()))
+    assert in_sync(fewer)(observe(driver, fewer)), "cannot be deleted, so it is no difference"
+
+
+def test_an_unowned_topic_is_adopted_and_found(lab: Lab) -> None:
+    topic = alarms()
+    arn = lab.raw("sns").create_topic(Name=topic.name)["TopicArn"]
+    driver = driver_of(lab)
+    target = lab.target(driver.type, topic)
+    seen = eventually(lambda: observe(driver, target), lambda seen: seen is not None, "their topic")
+    assert seen is not None
+    assert seen.owner == ""
+    driver.adopt(target, seen)
+    write(driver, target)
+    settled(driver, target)
+    lab.clock.advance(61)
+    eventually(lambda: driver.owned(target.identity), lambda owned: owned == {target.node: arn}, "in the inventory")
+    tags = {tag["Key"] for tag in lab.raw("sns").list_tags_for_resource(ResourceArn=arn)["Tags"]}
+    assert tags == {OWNER_TAG, "team"}
+
+
+def test_unresolved_and_refused(lab: Lab) -> None:
+    driver = driver_of(lab)
+    assert observe(driver, lab.target(driver.type, Topic(Ref("x", "name"), {}))) is None
+    lab.control.fail("sns", "*", "AuthorizationError", 403, account=lab.account)
+    for depth in Depth:
+        with pytest.raises(Denied):
+            observe(driver, lab.target(driver.type, alarms()), depth)
+
+
+def test_a_sweep_reads_lists(lab: Lab) -> None:
+    driver = driver_of(lab)
+    targets = [lab.target(driver.type, alarms()) for _ in range(30)]
+    for target in targets:
+        eventually(lambda target=target: driver.create(target, "t"), lambda _: True, "made")
+    lab.control.stale(0.0)
+    first = driver.observe(targets, Depth.SWEEP)
+    assert all(in_sync(target)(first[target.key]) for target in targets)  # type: ignore[arg-type]
+    mark = len(lab.control.log.reads())
+    for _ in range(10):
+        driver.observe(targets, Depth.SWEEP)
+    per_sweep = (len(lab.control.log.reads()) - mark) / 10
+    assert per_sweep <= 2 + 10 + 5 + 0.2, "two lists, five topics in their turn, five topics' tags, the index once"
+    delete(driver, targets[0])
+    assert driver.observe(targets, Depth.SWEEP)[targets[0].key] is None
