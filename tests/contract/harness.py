@@ -189,10 +189,13 @@ def _drifts(lab: Lab, driver: Driver, target: Target[D], contract: Contract[D]) 
     def shows(seen: Observed[D] | None) -> bool:
         return seen is None or contract.drifted in {change.path for change in differences(target, seen)}
 
+    def minutes_later(depth: Depth) -> Observed[D] | None:
+        _pass_a_minute(lab)
+        return observe(driver, target, depth)
+
     for depth in Depth:
         contract.drift(settled(driver, target))
-        _pass_a_minute(lab)
-        eventually(partial(observe, driver, target, depth), shows, f"{target.type} shows the drift of {contract.drifted} ({depth})")
+        eventually(partial(minutes_later, depth), shows, f"{target.type} shows the drift of {contract.drifted} ({depth})")
         write(driver, target)
         settled(driver, target)
 

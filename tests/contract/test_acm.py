@@ -8,6 +8,7 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+
 from lab.aws.models.acm import Acm, validation_record
 from securebase.core.diff import Change
 from securebase.core.driver import Depth, Observed, State, Target

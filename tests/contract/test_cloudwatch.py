@@ -8,6 +8,7 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+
 from securebase.core.driver import Depth, Observed, Target
 from securebase.core.errors import Denied, Terminal
 from securebase.core.graph import Ref

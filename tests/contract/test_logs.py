@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from typing import Any
 from uuid import uuid4
 
 import pytest
+
 from securebase.core.driver import Depth, Observed, State, Target, replaces_in_place
 from securebase.core.errors import Denied, Terminal
 from securebase.core.fields import Impact
@@ -125,14 +127,15 @@ def test_a_delivery_is_found_by_its_pair(lab: Lab) -> None:
     fresh = DeliveryDriver(lab.scope("us-east-1"), lab.clock)
     unknown = replace(target, external_id="")
     for depth in Depth:
-        found = eventually(lambda depth=depth: observe(fresh, unknown, depth), lambda seen: seen is not None, f"found ({depth})")
+        found = eventually(partial(observe, fresh, unknown, depth), lambda seen: seen is not None, f"found ({depth})")
         assert found is not None
         assert found.external_id == target.external_id
     assert observe(driver, lab.target(driver.type, replace(target.want(), source_name=Ref("source", "name")))) is None
 
 
 def test_used_ones_wait_for_their_deliveries(lab: Lab) -> None:
-    sources, destinations = (cls(lab.scope("us-east-1"), lab.clock) for cls in (DeliverySourceDriver, DeliveryDestinationDriver))
+    sources = DeliverySourceDriver(lab.scope("us-east-1"), lab.clock)
+    destinations = DeliveryDestinationDriver(lab.scope("us-east-1"), lab.clock)
     from_, to = lab.target(sources.type, source(lab)), lab.target(destinations.type, destination(lab))
     arn = destinations.create(to, "t").attributes["arn"]
     sources.create(from_, "t")
@@ -199,7 +202,7 @@ class _TagsElsewhere:
         return [self._bare(operation, page) for page in self._scope.pages(service, operation, **params)]
 
     def _bare(self, operation: str, answer: Any) -> Any:
-        if operation == "list_tags_for_resource" or operation == "get_resources" or not isinstance(answer, dict):
+        if operation in {"list_tags_for_resource", "get_resources"} or not isinstance(answer, dict):
             return answer
 
         def strip(part: Any) -> Any:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import threading
 from dataclasses import replace
+from functools import partial
 from typing import Any
 from uuid import uuid4
 
 import pytest
+
 from securebase.core.driver import Depth, Observed, Target
 from securebase.core.errors import Denied, ReferenceNotFound, Transient
 from securebase.core.graph import Ref, Role
@@ -60,7 +62,7 @@ def test_a_bucket_tells_its_region_and_names(lab: Lab) -> None:
     name = made_bucket(lab)
     target = lab.target(driver.type, Bucket(name), role=Role.EXTERNAL)
     for depth in Depth:
-        seen = eventually(lambda depth=depth: observe(driver, target, depth), lambda seen: seen is not None, f"bucket ({depth})")
+        seen = eventually(partial(observe, driver, target, depth), lambda seen: seen is not None, f"bucket ({depth})")
         assert seen is not None
         expected = {"name": name, "region": REGION, "arn": f"arn:aws:s3:::{name}", "domainName": f"{name}.s3.{REGION}.amazonaws.com"}
         assert seen.attributes == expected
@@ -122,7 +124,7 @@ def test_another_spelling_of_the_same_is_no_difference(lab: Lab) -> None:
     spelled = {**statement, "Sid": "SecureBase1", "Action": [statement["Action"]], "Principal": {"Service": ["cloudfront.amazonaws.com"]}}
     lab.raw("s3", REGION).put_bucket_policy(Bucket=bucket, Policy=json.dumps({"Version": "2012-10-17", "Statement": spelled}))
     for depth in Depth:
-        seen = eventually(lambda depth=depth: observe(driver, target, depth), lambda seen: seen is not None, f"statement ({depth})")
+        seen = eventually(partial(observe, driver, target, depth), lambda seen: seen is not None, f"statement ({depth})")
         assert in_sync(target)(seen)
 
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from functools import partial
 from typing import Any
 from uuid import uuid4
 
 import pytest
+
 from securebase.core.driver import Depth, Observed, Target
 from securebase.core.errors import Denied
 from securebase.core.graph import Ref
@@ -160,7 +162,7 @@ def test_a_sweep_reads_lists(lab: Lab) -> None:
     driver = driver_of(lab)
     targets = [lab.target(driver.type, alarms()) for _ in range(30)]
     for target in targets:
-        eventually(lambda target=target: driver.create(target, "t"), lambda _: True, "made")
+        eventually(partial(driver.create, target, "t"), lambda _: True, "made")
     lab.control.stale(0.0)
     first = driver.observe(targets, Depth.SWEEP)
     assert all(in_sync(target)(first[target.key]) for target in targets)  # type: ignore[arg-type]

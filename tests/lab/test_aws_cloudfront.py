@@ -61,6 +61,20 @@ def test_the_list_carries_the_current_etag_and_a_time_with_milliseconds(cloudfro
     assert after["LastModifiedTime"] > before["LastModifiedTime"]
 
 
+def test_two_updates_in_one_second_differ_in_time(cloudfront: Any) -> None:
+    made = cloudfront.create_cache_policy(CachePolicyConfig=cache_policy("p"))
+    identifier, times = made["CachePolicy"]["Id"], [made["CachePolicy"]["LastModifiedTime"]]
+    updated = cloudfront.update_cache_policy(Id=identifier, IfMatch=made["ETag"], CachePolicyConfig=cache_policy("p", default=61))
+    times.append(updated["CachePolicy"]["LastModifiedTime"])
+    listed = cloudfront.list_cache_policies(Type="custom")["CachePolicyList"]["Items"][0]["CachePolicy"]["LastModifiedTime"]
+    assert times[0] < times[1] == listed == cloudfront.get_cache_policy(Id=identifier)["CachePolicy"]["LastModifiedTime"]
+    config = {"Comment": "", "Runtime": "cloudfront-js-2.0"}
+    first = cloudfront.create_function(Name="f", FunctionConfig=config, FunctionCode=b"1")
+    cloudfront.update_function(Name="f", IfMatch=first["ETag"], FunctionConfig=config, FunctionCode=b"2")
+    shown = cloudfront.list_functions(Stage="DEVELOPMENT")["FunctionList"]["Items"][0]["FunctionMetadata"]["LastModifiedTime"]
+    assert shown > first["FunctionSummary"]["FunctionMetadata"]["LastModifiedTime"]
+
+
 def test_what_was_left_out_comes_back_filled_in(cloudfront: Any) -> None:
     identifier, _ = create(cloudfront)
     config = cloudfront.get_distribution_config(Id=identifier)["DistributionConfig"]

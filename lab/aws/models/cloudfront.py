@@ -9,7 +9,6 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
 from typing import Any
 
 from lab.aws.context import Lab
@@ -17,6 +16,7 @@ from lab.aws.models import cloudfront_rules as rules
 from lab.aws.models.cloudfront_defaults import with_defaults
 from lab.aws.models.cloudfront_quotas import QUOTAS, TOO_MANY
 from lab.aws.models.cloudfront_state import Distribution, Use, uses_of
+from lab.aws.models.cloudfront_times import Times, now_text, stamp
 from lab.aws.models.distribution_summary import summary_of
 from lab.aws.models.pages import Listing, item_tag, page, split
 from lab.aws.wire import AwsFault, Call, Reply, rewrite
@@ -60,6 +60,7 @@ class CloudFront:
         self._shared: dict[tuple[str, str], dict[str, bool]] = {}
         self._listings: dict[tuple[str, ...], Listing] = {}
         self._writes: Counter[str] = Counter()
+        self._times = Times()
 
     # -- before ---------------------------------------------------------------------------------------------------------------
 
@@ -222,6 +223,7 @@ class CloudFront:
         if call.is_write:
             self._listings = {key: listing for key, listing in self._listings.items() if key[0] != call.account}
             self._writes[call.account] += 1
+            self._times.note(call.account, call.operation, reply.body)
         if "Policy" in call.operation:
             reply.body = _EMPTY_LIST.sub(b"", reply.body)
         match call.operation:
@@ -240,7 +242,7 @@ class CloudFront:
             if call.epoch == self._writes[call.account]:
                 self._listings[self._list_key(call)] = listing
             return self._page(call, listing)
-        reply.body = self._with_status(call, reply.body)
+        reply.body = self._times.correct(call.account, call.operation, self._with_status(call, reply.body))
         return reply
 
     def _note_distribution(self, call: Call, reply: Reply) -> None:
@@ -253,7 +255,7 @@ class CloudFront:
         new = Distribution(
             identifier, call.account, config["CallerReference"], aliases, uses_of(config),
             self._lab.clock() + self._lab.settings.distribution_deploy_s,
-            reply.headers.get("ETag", ""), datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+            reply.headers.get("ETag", ""), now_text(),
             summary_of(reply.body),
         )  # fmt: skip
         if old is not None:
@@ -310,11 +312,14 @@ class CloudFront:
 
     def _page(self, call: Call, listing: Listing) -> Reply:
         reply = page(call, listing)
-        tag = item_tag(call) or ""
-        if tag in ("DistributionSummary", "InvalidationSummary"):
-            pattern = re.compile(rb"<%b>.*?</%b>" % (tag.encode(), tag.encode()), re.DOTALL)
-            reply.body = pattern.sub(lambda item: self._with_etag(self._with_status(call, item.group())), reply.body)
+        tag = (item_tag(call) or "").encode()
+        if tag.endswith(b"Summary"):
+            reply.body = re.sub(rb"<%b>.*?</%b>" % (tag, tag), lambda item: self._current(call, item.group()), reply.body, flags=re.DOTALL)
         return reply
+
+    def _current(self, call: Call, item: bytes) -> bytes:
+        """An item of a list as it is now."""
+        return self._times.correct(call.account, call.operation, self._with_etag(self._with_status(call, item)))
 
     def _with_etag(self, item: bytes) -> bytes:
         """DistributionSummary.ETag, "the current version of the distribution", which ministack leaves out."""
@@ -334,8 +339,7 @@ class CloudFront:
         if (distribution := self.distributions.get(identifier)) is not None:
             running = sum(1 for until in distribution.expires.values() if until > now)
             body = re.sub(rb"(<InProgressInvalidationBatches>)\d+", rb"\g<1>%d" % running, body, count=1)
-            # ministack's times have whole seconds, CloudFront's milliseconds: two updates in one second must differ.
-            body = re.sub(rb"(<LastModifiedTime>)[^<]*", rb"\g<1>" + distribution.modified.encode(), body, count=1)
+            body = stamp(body, distribution.modified)
             return body.replace(b"<Status>Deployed<", b"<Status>InProgress<", 1) if now < distribution.ready_at else body
         owner = self.distributions.get(str(call.params.get("DistributionId", "")))
         if owner is not None and owner.expires.get(identifier, 0) > now:

@@ -74,7 +74,7 @@ NOT_YET = re.compile(r"Invalid\w*State\w*|Invalid(Next|Pagination)Token\w*|Inval
 QUOTA = re.compile(r"TooMany\w+|\w*LimitExceeded\w*|\w*LimitsExceeded\w*|\w*QuotaExceeded\w*|MaxActive\w*|TooManyBuckets")
 """The account holds as much as AWS lets it hold."""
 
-TOO_BIG = re.compile(r"\w*SizeLimitExceeded|BatchTooLarge|\w*TooLarge|\w*TooLong|\w*SizeExceeded\w*")
+TOO_BIG = re.compile(r"\w*SizeLimitExceeded|BatchTooLarge|\w*TooLarge|\w*TooLong\w*|\w*SizeExceeded\w*")
 """A limit of one document, which no quota request raises."""
 
 INVALID = re.compile(

@@ -26,11 +26,25 @@ def tells_all(stamp: datetime, read_at: float) -> bool:
     return stamp.microsecond != 0 or read_at - stamp.timestamp() >= 2.0
 
 
+@dataclass(frozen=True, slots=True)
+class _Note(Generic[V]):
+    """What we know of one key since `at`; None = it is gone. `wins` over a listing begun soon after."""
+
+    at: float
+    value: V | None
+    wins: bool = False
+
+    def applied(self, key: K, items: Mapping[K, V]) -> Mapping[K, V]:
+        """The items with this in their place."""
+        others = {name: item for name, item in items.items() if name != key}
+        return others if self.value is None else {**others, key: self.value}
+
+
 class Listing(Generic[K, V]):
     """Everything of one type, by key. `read` lists all of it; it runs once for all threads that ask while it would run.
 
-    What we wrote ourselves shows at once: lists are eventually consistent, so a key we `put` is in every listing begun within
-    `LAG_SECONDS` after, a key we `drop`ped in none.
+    What we did ourselves shows at once: lists are eventually consistent, so a key we `put` is in every listing begun within
+    `LAG_SECONDS` after, one we `wrote` with our value, and one we `drop`ped in none.
     """
 
     def __init__(self, read: Callable[[], Mapping[K, V]], clock: Callable[[], float]) -> None:
@@ -42,7 +56,7 @@ class Listing(Generic[K, V]):
         self._items: Mapping[K, V] = {}
         self._failed = _NEVER
         self._error: Exception | None = None
-        self._written: dict[K, tuple[float, V | None]] = {}
+        self._noted: dict[K, _Note[V]] = {}
 
     def get(self, max_age: float = 0.0) -> Mapping[K, V]:
         """A listing begun at most `max_age` seconds before this call; with 0, one begun after it.
@@ -63,7 +77,7 @@ class Listing(Generic[K, V]):
                     self._failed, self._error = begun, error
                 raise
             with self._state:
-                self._begun, self._items = begun, self._with_own_writes(read, begun)
+                self._begun, self._items = begun, self._with_notes(read, begun)
                 return self._items
 
     def known(self) -> int:
@@ -77,18 +91,24 @@ class Listing(Generic[K, V]):
             self._begun = _NEVER
 
     def put(self, key: K, value: V) -> None:
-        """We made it, or saw it by its id."""
-        self._note(key, value)
+        """It is there, by its id. A listing that has it says better what it is."""
+        self._note(key, _Note(self._clock(), value))
+
+    def wrote(self, key: K, value: V) -> None:
+        """We made it so: for a while listings may still show what it was, and do not count."""
+        self._note(key, _Note(self._clock(), value, wins=True))
 
     def drop(self, key: K) -> None:
         """We removed it, or saw by its id that it is gone."""
-        self._note(key, None)
+        self._note(key, _Note(self._clock(), None, wins=True))
 
-    def _note(self, key: K, value: V | None) -> None:
+    def _note(self, key: K, note: _Note[V]) -> None:
         with self._state:
-            self._written[key] = (self._clock(), value)
-            items = {name: item for name, item in self._items.items() if name != key}
-            self._items = items if value is None else {**items, key: value}
+            before = self._noted.get(key)
+            if not note.wins and before is not None and before.wins and before.value is not None and note.at - before.at < LAG_SECONDS:
+                return
+            self._noted[key] = note
+            self._items = note.applied(key, self._items)
 
     def _known(self, asked: float, max_age: float) -> Mapping[K, V] | None:
         with self._state:
@@ -96,14 +116,12 @@ class Listing(Generic[K, V]):
                 raise self._error
             return self._items if self._begun >= asked - max_age else None
 
-    def _with_own_writes(self, read: Mapping[K, V], begun: float) -> Mapping[K, V]:
-        self._written = {key: write for key, write in self._written.items() if write[0] > begun - LAG_SECONDS}
-        items = dict(read)
-        for key, (_, value) in self._written.items():
-            if value is None:
-                items.pop(key, None)
-            else:
-                items.setdefault(key, value)
+    def _with_notes(self, read: Mapping[K, V], begun: float) -> Mapping[K, V]:
+        self._noted = {key: note for key, note in self._noted.items() if note.at > begun - LAG_SECONDS}
+        items = read
+        for key, note in self._noted.items():
+            if note.wins or key not in items:
+                items = note.applied(key, items)
         return items
 
 

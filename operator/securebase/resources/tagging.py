@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 from securebase.clients.aws import AwsScope
 from securebase.core.diff import Change
+from securebase.core.errors import Terminal
 from securebase.core.graph import references
 from securebase.core.identity import OWNER_TAG, Identity
 from securebase.resources.listing import LAG_SECONDS, Listing, Read, Turns
@@ -98,6 +100,7 @@ class SweptTags:
         self._read_one = read
         self._clock = clock
         self._turns: Turns[str, Tagged] = Turns(clock, share=0.005, at_least=5)
+        self._lock = threading.Lock()
         self._sweeps = 0
         self._written: dict[str, float] = {}
 
@@ -109,20 +112,28 @@ class SweptTags:
 
     def wrote(self, arn: str, tagged: Tagged) -> None:
         """We put these tags there; the index may not know for a while."""
-        self._written[arn] = self._clock()
+        with self._lock:
+            self._written[arn] = self._clock()
         self._turns.put(arn, tagged)
 
     def sweep(self, arns: Sequence[str]) -> Mapping[str, Read[Tagged]]:
         """Tags of every resource, the oldest read again."""
-        if self._sweeps % INDEX_SWEEPS == 0:
+        with self._lock:
+            asks_index = self._sweeps % INDEX_SWEEPS == 0
+            self._sweeps += 1
+        if asks_index:
             self._take_index(arns)
-        self._sweeps += 1
         return self._turns.round(arns, lambda due: {arn: self._read_one(arn) for arn in due})
 
     def _take_index(self, arns: Sequence[str]) -> None:
         begun = self._clock()
-        self._written = {arn: at for arn, at in self._written.items() if at > begun - LAG_SECONDS}
-        known = self._index.get()
+        try:
+            known = self._index.get()
+        except Terminal:  # the tagging API does not serve this type here
+            return
+        with self._lock:
+            self._written = {arn: at for arn, at in self._written.items() if at > begun - LAG_SECONDS}
+            recent = frozenset(self._written)
         for arn in arns:
-            if arn in known and arn not in self._written:
+            if arn in known and arn not in recent:
                 self._turns.put(arn, known[arn])

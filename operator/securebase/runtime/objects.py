@@ -117,6 +117,13 @@ class Objects:
             edited, entry.signature = signature != entry.signature, signature
             return entry, edited
 
+    def written(self, entry: Entry, body: dict[str, Any]) -> None:
+        """Take in what a write of ours was answered with."""
+        body["metadata"].pop("managedFields", None)
+        with self._lock:
+            if version_of(body) >= version_of(entry.body):
+                entry.body = body
+
     def get(self, key: Key) -> Entry | None:
         """The entry, or None when the object is gone."""
         with self._lock:

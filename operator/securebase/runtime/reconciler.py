@@ -31,6 +31,7 @@ from securebase.runtime.status import Written, priors, status_of
 from securebase.telemetry.metrics import Metrics
 
 log = logging.getLogger(__name__)
+RESYNC_SECONDS = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,8 +88,10 @@ class Reconciler:
         progress_only = reason is Reason.POLL and entry.graph is not None and not refreshed
         report = reconcile(composed.graph, composed.subject, world, entry.memory, progress_only=progress_only)
         entry.graph, entry.account = composed.graph, composed.account
+        if not progress_only:
+            entry.swept_at = self.clock()
         outcome = of_report(report, policy)
-        entry.settled = outcome.name == "ready" and report.plan.is_empty()
+        entry.settled = outcome.name == "ready" and not any(step.held for step in report.plan.steps)
         self._note_shared(composed, report)
         written = self._written(kind, request, composed, report)
         if written.outputs:
@@ -125,7 +128,7 @@ class Reconciler:
 
     def _put_finalizer(self, entry: Entry) -> None:
         metadata = {"resourceVersion": entry.metadata["resourceVersion"], "finalizers": [*(entry.metadata.get("finalizers") or ()), FINALIZER]}
-        entry.body = self.api.merge(self._path(entry), {"metadata": metadata})
+        self.objects.written(entry, self.api.merge(self._path(entry), {"metadata": metadata}))
 
     def _path(self, entry: Entry, subresource: str = "") -> str:
         return namespaced(self.kinds[entry.key.kind].plural, entry.key.namespace, entry.key.name, subresource)
@@ -135,7 +138,8 @@ class Reconciler:
             known = {name: dict(item) for name, item in ((item["id"], item) for item in entry.status.get("resources") or ())}
             if node in known:
                 known[node]["incarnation"] = incarnation
-                entry.body = self.api.merge(self._path(entry, "status"), {"status": {"resources": list(known.values())}})
+                body = self.api.merge(self._path(entry, "status"), {"status": {"resources": list(known.values())}})
+                self.objects.written(entry, body)
 
         return self.process.world(account, store_intent)
 
@@ -159,7 +163,8 @@ class Reconciler:
                 if tasks[node]["status"] in ("Completed", "Failed"):
                     acknowledged[annotation] = asked[annotation]
         outputs = {name: value for name, value in kind.outputs(request.spec, report.attributes).items() if value}
-        return Written(results, report.plan, outputs, composed.account.config.account_id, composed.subject.region, acknowledged, tasks)
+        subject, observing = composed.subject, composed.subject.policy.mode is Mode.OBSERVE
+        return Written(results, report.plan, outputs, composed.account.config.account_id, subject.region, acknowledged, tasks, observing)
 
     # --- finalising
 
@@ -222,12 +227,13 @@ class Reconciler:
         now = datetime.fromtimestamp(self.clock(), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
         status = status_of(entry.status, outcome, written, generation, now)
         if status != entry.status:
-            body = self.api.merge(self._path(entry, "status"), {"status": _merge_patch(entry.status, status)})
-            entry.body = body
+            self.objects.written(entry, self.api.merge(self._path(entry, "status"), {"status": _merge_patch(entry.status, status)}))
         if outcome.name in ("terminal", "denied"):
             entry.settled = False
             ready = outcome.conditions[0]
             self.events.warning(entry.body, ready.reason, ready.message)
+            if outcome.after is None and not outcome.backoff:  # a state, not the end: looked at again at each interval
+                outcome = replace(outcome, after=entry.subject.policy.interval if entry.subject is not None else RESYNC_SECONDS)
         self._measure(entry, outcome, written)
         return outcome
 

@@ -51,6 +51,7 @@ class Written:
     region: str
     acknowledged: Mapping[str, str]
     tasks: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    observing: bool = False
 
 
 def status_of(before: Mapping[str, Any], outcome: Outcome, written: Written | None, generation: int, now: str) -> dict[str, Any]:
@@ -66,10 +67,12 @@ def status_of(before: Mapping[str, Any], outcome: Outcome, written: Written | No
         outputs=dict(written.outputs),
         acknowledged=dict(written.acknowledged),
         **{name: dict(told) for name, told in written.tasks.items()},
-        plan=_plan(written.plan) if written.plan else None,
     )
-    if written.plan is None or "plan" not in _optional(plan=_plan(written.plan)):
+    plan = _plan(written.plan, everything=written.observing) if written.plan is not None else None
+    if plan is None:
         status.pop("plan", None)
+    else:
+        status["plan"] = plan
     status["driftedFields"] = sum(len(result.drift) for result in written.results)
     status["resourceCounts"] = dict(sorted(Counter(result.state for result in written.results).items()))
     status["resources"] = _resources(written.results)
@@ -107,8 +110,11 @@ def _entry(result: NodeResult, full: bool) -> dict[str, Any]:
     return entry
 
 
-def _plan(plan: Plan) -> dict[str, Any] | None:
-    held = [(step, change) for step in plan.steps for change in step.changes if change.path in step.held or step.action is Action.HOLD]
+def _plan(plan: Plan, *, everything: bool) -> dict[str, Any] | None:
+    """What is not done yet and why: held changes, or, where nothing may be written, all of them."""
+    held = [
+        (step, change) for step in plan.steps for change in step.changes if everything or change.path in step.held or step.action is Action.HOLD
+    ]
     if not held:
         return None
     changes = [

@@ -448,6 +448,12 @@ DELIVERY = [
 TOPIC = "arn:aws:sns:us-east-1:123456789012:ops"
 ALARMS = [
     Case("topic or topic", "alarms takes topicArn", cdn(alarms={"topicArn": TOPIC}), cdn(alarms={"topicArn": TOPIC, "createTopic": {}})),
+    Case(
+        "topic key",
+        "kmsKeyArn must be the ARN",
+        cdn(alarms={"createTopic": {"kmsKeyArn": "arn:aws:kms:us-east-1:123456789012:key/0000-1111"}}),
+        cdn(alarms={"createTopic": {"kmsKeyArn": "alias/aws/sns"}}),
+    ),
     Case("topic region", "the topic must be the ARN", cdn(alarms={"topicArn": TOPIC}), cdn(alarms={"topicArn": TOPIC.replace("us-east-1", "eu-west-1")})),
     Case("email", "an address is written like", cdn(alarms={"createTopic": {"emails": ["a@b.io"]}}), cdn(alarms={"createTopic": {"emails": ["ops"]}})),
     *(

@@ -73,6 +73,16 @@ def test_a_newer_value_of_the_outside_wins_over_what_we_wrote() -> None:
     assert all_of_it.get() == {"a": 2}
 
 
+def test_what_we_wrote_wins_over_a_list_that_lags() -> None:
+    all_of_it, outside, clock = listing()
+    outside.items = {"a": 1}
+    all_of_it.wrote("a", 2)
+    all_of_it.put("a", 1)
+    assert all_of_it.get() == {"a": 2}, "neither the list nor a late read by id"
+    clock.now += LAG_SECONDS
+    assert all_of_it.get() == {"a": 1}
+
+
 def test_forget_makes_the_next_search_read() -> None:
     all_of_it, outside, _ = listing()
     all_of_it.get(60.0)

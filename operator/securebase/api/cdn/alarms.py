@@ -17,11 +17,24 @@ Percent = Annotated[float, Gt(0), Le(100)]
 Email = Annotated[str, StringConstraints(min_length=3, max_length=254), Matches(r"^[^@ ]+@[^@ ]+[.][^@ ]+$", "an address is written like ops@example.com")]
 
 
+KmsKeyArn = Annotated[
+    str,
+    StringConstraints(min_length=1, max_length=512),
+    Matches(
+        r"^arn:aws[a-z-]*:kms:us-east-1:[0-9]{12}:key/.+$",
+        "kmsKeyArn must be the ARN of a customer key in us-east-1 (arn:aws:kms:us-east-1:123456789012:key/...): "
+        "the topic lives there, and alias/aws/sns would drop alarms silently",
+    ),
+]
+
+
 class CreateTopic(ApiModel):
-    """An SNS topic of the object's own, encrypted with a key that lets CloudWatch use it."""
+    """An SNS topic of the object's own."""
 
     emails: Annotated[tuple[Email, ...], MaxLen(10), ListSet()] = ()
     """Who is asked to confirm a subscription."""
+    kms_key_arn: KmsKeyArn | None = None
+    """Customer key that encrypts the topic; its policy must let cloudwatch.amazonaws.com Decrypt and GenerateDataKey, or alarms are dropped silently."""
 
 
 def _datapoints_rule(evaluation: int, datapoints: int, period: int) -> tuple[Rule, Rule]:

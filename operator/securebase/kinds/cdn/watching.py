@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from securebase.api.cdn import CdnDistributionSpec
-from securebase.api.cdn.alarms import Alarms, CacheHitRate, ClientErrors, OriginLatency, ServerErrors
+from securebase.api.cdn.alarms import Alarms, CacheHitRate, ClientErrors, CreateTopic, OriginLatency, ServerErrors
 from securebase.core.graph import Node, Ref
 from securebase.core.kind import Context
 from securebase.kinds.cdn.shared import HOME
@@ -42,7 +42,7 @@ def alarm_nodes(spec: CdnDistributionSpec, context: Context) -> Iterator[Node]:
         subscription = MonitoringSubscription(Ref("distribution", "id"))
         yield Node("monitoring", "cloudfront/monitoring-subscription", subscription, HOME)
     if spec.alarms.create_topic is not None:
-        yield _topic(spec.alarms.create_topic.emails, context)
+        yield _topic(spec.alarms.create_topic, context)
     told = _told(spec)
     for measure in _measures(spec.alarms):
         if measure.wanted.enabled:
@@ -68,12 +68,13 @@ def log_nodes(spec: CdnDistributionSpec, context: Context) -> Iterator[Node]:
     yield Node("log-delivery", "logs/delivery", delivery, HOME)
 
 
-def _topic(emails: tuple[str, ...], context: Context) -> Node:
+def _topic(wanted: CreateTopic, context: Context) -> Node:
     topic = Topic(
         name=context.identity.external_name("topic", _LONG),
         tags=context.tags,
         publishers=frozenset({"cloudwatch.amazonaws.com"}),
-        emails=frozenset(emails),
+        emails=frozenset(wanted.emails),
+        kms_key=wanted.kms_key_arn or "",
     )
     return Node("topic", "sns/topic", topic, HOME)
 

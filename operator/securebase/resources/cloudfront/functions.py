@@ -147,7 +147,7 @@ class FunctionDriver:
         if live is None:
             raise Transient("NotVisibleYet", f"function {desired.name} was published, but cannot be read yet")
         line = _line(live["FunctionSummary"])
-        self._live.put(line.name, line)
+        self._live.wrote(line.name, line)
         self._code[line.name] = _Code(desired.code, line.stamp, self._clock())
         return _observation(target, line, desired.code)
 

@@ -101,6 +101,11 @@ class SharedPolicyDriver(Generic[P]):
         self._listing.put(found["Id"], value)
         return replace(self._observed(target, found["Id"], value), etag=answer["ETag"], raw=config)
 
+    def _wrote(self, target: Target[P], answer: Raw) -> Observed[P]:
+        written = self._from(target, answer)
+        self._listing.wrote(written.external_id, written.value)
+        return written
+
     def _observed(self, target: Target[P], id: str, value: P) -> Observed[P]:
         return Observed(external_id=id, value=value, owner=owner_by_name(target, value.name), attributes={"id": id})
 
@@ -116,7 +121,7 @@ class SharedPolicyDriver(Generic[P]):
         with quota_named():
             answer = self._aws.attempt("cloudfront", f"create_{self.api.noun}", (f"{self.api.shape}AlreadyExists",), **config)
         if not isinstance(answer, Refusal):
-            return self._from(target, answer)
+            return self._wrote(target, answer)
         found = self._matched([target], self._listing.get())[target.key]
         if isinstance(found, Observed):
             return found
@@ -134,8 +139,7 @@ class SharedPolicyDriver(Generic[P]):
             )
         if isinstance(answer, Refusal):
             raise Transient("ChangedMeanwhile", f"{self.type} {observed.external_id} was changed by somebody else in between")
-        self._listing.forget()
-        return self._from(target, answer)
+        return self._wrote(target, answer)
 
     def delete(self, target: Target[P], observed: Observed[P]) -> Observed[P] | None:
         """Delete it, unless a distribution still uses it."""

@@ -64,18 +64,17 @@ class TopicDriver:
     def create(self, target: Target[Topic], token: str) -> Observed[Topic]:
         """Make it, then bring it to what is wanted; an earlier try's topic is only brought there."""
         want, arn = target.want(), self._arn(target)
-        found = self._fresh(target, arn)
-        if found is None:
+        tagged = Tagged(target.owner, want.tags)
+        if (snapshot := self._snapshot(arn)) is None:
             encryption = {"KmsMasterKeyId": want.kms_key} if want.kms_key else {}
             self._aws.call("sns", "create_topic", Name=want.name, Attributes=encryption, Tags=tag_list(tag_map(target.owner, want.tags)))
-            self._tags.wrote(arn, Tagged(target.owner, want.tags))
             self._topics.put(arn, True)
-            found = self._fresh(target, arn)
-        if found is None:
-            raise Transient("NotVisibleYet", f"topic {want.name} was made and does not show yet")
-        if found.owner not in ("", target.owner):
-            return found
-        return self.update(target, replace(found, owner=target.owner), ())
+            snapshot = self._snapshot(arn)
+        else:
+            tagged = self._tags.fresh(arn)
+        if snapshot is None or tagged.owner != target.owner:
+            raise Transient("NotVisibleYet", f"topic {want.name} is there, but not with our tags yet")
+        return self.update(target, self._observed(target, arn, snapshot, tagged), ())
 
     def update(self, target: Target[Topic], observed: Observed[Topic], changes: Sequence[Change]) -> Observed[Topic]:
         """Change what differs, one call each: SNS has no call for the whole."""
