@@ -90,7 +90,7 @@ class Observed(Generic[D]):
     owner: str = ""
     etag: str = ""
     attributes: Mapping[str, str] = field(default_factory=dict)
-    raw: Any = None
+    raw: Any = field(default=None, repr=False)
     under_way: frozenset[str] = frozenset()
     checked_at: float = 0.0
 
