@@ -13,7 +13,8 @@ unexport $(filter AWS_% SECUREBASE_% KUBECONFIG KUBERNETES_%,$(.VARIABLES))
 export AWS_CONFIG_FILE := /dev/null
 export AWS_SHARED_CREDENTIALS_FILE := /dev/null
 export AWS_EC2_METADATA_DISABLED := true
-export NO_PROXY := 127.0.0.1,localhost,$(NO_PROXY)
+comma := ,
+export NO_PROXY := 127.0.0.1,localhost$(addprefix $(comma),$(or $(NO_PROXY),$(no_proxy)))
 export no_proxy := $(NO_PROXY)
 
 # Where packages come from (PIP_INDEX_URL, PIP_CERT, PIP_NO_INDEX, PIP_FIND_LINKS) is the machine's business. Where and what pip installs is not.
@@ -52,8 +53,8 @@ bench: setup ## measure; each run writes bench/results/<bench>.json
 	@hack/setup emulator controlplane
 	@$(RUN) -m bench $(ARGS)
 
-lock: ## resolve the dependencies anew into requirements/ and lab/wheels/; the only target that needs uv
-	@hack/lock
+lock: ## resolve the dependencies anew into requirements/ and lab/wheels/; needs uv; ARGS=--upgrade for the newest
+	@hack/lock $(ARGS)
 
 clean: ## remove the virtual environments and all caches of this directory
 	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

@@ -10,7 +10,6 @@ import pytest
 NOT_IN_LAB: Mapping[str, str] = {
     "cloudfront/function: an update answers with its ETag": "the emulator sends ETag; CloudFront's service model reads the header ETtag",
     "cloudfront/distribution: an unknown key group is refused": "the lab knows no key groups, so it takes any id",
-    "cloudwatch/alarm: evaluate low sample": "the emulator forgets EvaluateLowSampleCountPercentile",
 }
 """Test name (`<type>: <what>`) -> why the lab cannot show it. A row whose test passes fails: the lab has learned it."""
 

@@ -170,6 +170,6 @@ def test_a_sweep_reads_lists(lab: Lab) -> None:
     for _ in range(10):
         driver.observe(targets, Depth.SWEEP)
     per_sweep = (len(lab.control.log.reads()) - mark) / 10
-    assert per_sweep <= 2 + 10 + 5 + 0.2, "two lists, five topics in their turn, five topics' tags, the index once"
+    assert per_sweep <= 2 + 3 + 2 + 0.2, "two lists, three topics and the tags of two in their turn, the index once"
     delete(driver, targets[0])
     assert driver.observe(targets, Depth.SWEEP)[targets[0].key] is None

@@ -43,16 +43,24 @@ def until(look: Callable[[], T], what: str, deadline: float = DEADLINE, operator
     return wait_until(look, what, deadline=deadline, interval=0.1, retry_on=(OSError, ApiError), children=children)
 
 
-def install_rbac(plane: ControlPlane, release: str, namespaces: Sequence[str] = ()) -> Path:
-    """The chart's ServiceAccount and RBAC, nothing else of it; a kubeconfig that holds that account's token."""
+def install_rbac(plane: ControlPlane, release: str, namespaces: Sequence[str] = (), lease: str = "") -> Path:
+    """The chart's ServiceAccount and RBAC, nothing else of it; a kubeconfig that holds that account's token.
+
+    `lease` is the Lease's name where several releases compete for one.
+    """
     command = [
         str(helm()), "template", release, str(CHART), "--namespace", SYSTEM, "--set", f"fullnameOverride={release}",
-        "--set-json", f"watchNamespaces={json.dumps(list(namespaces))}", "--show-only", "templates/rbac.yaml", "--show-only", "templates/serviceaccount.yaml",
+        "--set-json", f"watchNamespaces={json.dumps(list(namespaces))}", "--set", f"lease.name={lease}", "--show-only", "templates/rbac.yaml", "--show-only", "templates/serviceaccount.yaml",
     ]  # fmt: skip
     rendered = subprocess.run(command, capture_output=True, text=True, check=False, env={**loopback_environment(), "HOME": str(plane.directory)})
     assert rendered.returncode == 0, rendered.stderr
     plane.kubectl("apply", "-f", "-", stdin=rendered.stdout)
     return plane.service_account_kubeconfig(SYSTEM, release)
+
+
+def user_name(account: str) -> str:
+    """A ServiceAccount as the API server's audit log names it."""
+    return f"system:serviceaccount:{SYSTEM}:{account}"
 
 
 def operator_process(kubeconfig: Path, endpoint: AwsEndpoint, log: Path, release: str, **settings: str) -> OperatorProcess:
@@ -310,17 +318,29 @@ class Own:
     directory: Path
     started: list[OperatorProcess] = field(default_factory=list)
 
-    def operator(self, **settings: str) -> OperatorProcess:
-        """Another operator of this release, running."""
+    def operator(self, kubeconfig: Path | None = None, **settings: str) -> OperatorProcess:
+        """Another operator, running. As a container that is started again in its Pod it keeps its identity, so its Lease, unless told otherwise."""
         log = self.directory / f"{self.release}-{len(self.started)}.log"
-        settings = {"namespaces": self.tenant.namespace, **settings}
-        process = operator_process(self.kubeconfig, self.tenant.endpoint, log, self.release, **settings)
+        settings = {"namespaces": self.tenant.namespace, "identity": "pod", **settings}
+        process = operator_process(kubeconfig or self.kubeconfig, self.tenant.endpoint, log, self.release, **settings)
         self.started.append(process)
+        self.tenant.operator = process
         return process.start()
+
+    def rival(self) -> tuple[Path, str]:
+        """A kubeconfig of another ServiceAccount that may do the same, for a second replica that can be told apart; and its user name."""
+        name = f"{self.release}-rival"
+        return install_rbac(self.tenant.plane, name, [self.tenant.namespace], lease=self.release), user_name(name)
+
+    def holder(self) -> str:
+        """Who holds the Lease; "" for nobody."""
+        path = f"/apis/coordination.k8s.io/v1/namespaces/{SYSTEM}/leases/{self.release}"
+        return str(self.tenant.plane.call("GET", path)["spec"].get("holderIdentity") or "")
 
     def stop(self) -> None:
         for process in self.started:
-            process.stop()
+            if process.child is not None:
+                process.child.stop(grace=0)
 
 
 def own(plane: ControlPlane, endpoint: AwsEndpoint, directory: Path) -> Iterator[Own]:

@@ -1,4 +1,4 @@
-"""CloudWatch alarms: the refusals of PutMetricAlarm, and the metric maths ministack loses.
+"""CloudWatch alarms: the refusals of PutMetricAlarm, and what ministack loses of an alarm: metric maths, low samples.
 
 CloudWatch API reference, PutMetricAlarm (Period, EvaluationPeriods, DatapointsToAlarm, actions) and "CloudWatch service quotas".
 """
@@ -14,6 +14,7 @@ DAY_S = 86_400
 WEEK_S = 7 * DAY_S
 _ACTIONS = ("AlarmActions", "OKActions", "InsufficientDataActions")
 _NO_DESCRIPTION = re.compile(rb'"AlarmDescription": ?"", ?|<AlarmDescription ?/>|<AlarmDescription></AlarmDescription>')
+_LOST = ("Metrics", "EvaluateLowSampleCountPercentile")
 _METRIC_ONLY = ("MetricName", "Namespace", "Statistic", "ExtendedStatistic", "Dimensions", "Period", "Unit")
 
 
@@ -66,8 +67,8 @@ class CloudWatch:
         self.reset()
 
     def reset(self) -> None:
-        # (account, region, alarm name) -> its Metrics.
-        self._maths: dict[tuple[str, str, str], list[dict[str, Any]]] = {}
+        # (account, region, alarm name) -> what ministack loses of it.
+        self._lost: dict[tuple[str, str, str], dict[str, Any]] = {}
 
     async def before(self, call: Call) -> Reply | None:
         if call.operation == "PutMetricAlarm" and call.params:
@@ -82,27 +83,29 @@ class CloudWatch:
                 self._note(call)
             case "DeleteAlarms" if call.params:
                 for name in call.params["AlarmNames"]:
-                    self._maths.pop((call.account, call.region, name), None)
+                    self._lost.pop((call.account, call.region, name), None)
             case "DescribeAlarms" if call.protocol in ("json", "query"):
                 return self._described(call, reply)
         return reply
 
     def _note(self, call: Call) -> None:
         key = (call.account, call.region, call.params["AlarmName"])
-        if call.params.get("Metrics"):
-            self._maths[key] = call.params["Metrics"]
+        lost = {name: call.params[name] for name in _LOST if call.params.get(name)}
+        if lost:
+            self._lost[key] = lost
         else:
-            self._maths.pop(key, None)
+            self._lost.pop(key, None)
 
     def _described(self, call: Call, reply: Reply) -> Reply:
         # AWS leaves out a description that was never given; ministack answers with an empty one.
         reply.body = _NO_DESCRIPTION.sub(b"", reply.body)
-        if not self._maths:
+        if not self._lost:
             return reply
         result = result_of(call, reply)
         for alarm in result.get("MetricAlarms", []):
-            maths = self._maths.get((call.account, call.region, alarm["AlarmName"]))
-            if maths is not None:
+            lost = self._lost.get((call.account, call.region, alarm["AlarmName"]), {})
+            alarm |= {name: value for name, value in lost.items() if name != "Metrics"}
+            if maths := lost.get("Metrics"):
                 for name in _METRIC_ONLY:
                     alarm.pop(name, None)
                 alarm["Metrics"] = [query | {"ReturnData": query.get("ReturnData", True)} for query in maths]

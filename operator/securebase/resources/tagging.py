@@ -13,6 +13,7 @@ from securebase.core.errors import Terminal
 from securebase.core.graph import references
 from securebase.core.identity import OWNER_TAG, Identity
 from securebase.resources.listing import LAG_SECONDS, Listing, Read, Turns
+from securebase.resources.pace import Pace
 
 INDEX_SWEEPS: Final = 10
 """Every how many sweeps the tagging API is asked for all tags of a type."""
@@ -99,9 +100,9 @@ class SweptTags:
         self._index = index
         self._read_one = read
         self._clock = clock
-        self._turns: Turns[str, Tagged] = Turns(clock, share=0.005, at_least=5)
+        self._turns: Turns[str, Tagged] = Turns(clock, share=0.002, at_least=2)
         self._lock = threading.Lock()
-        self._sweeps = 0
+        self._pace = Pace(clock, INDEX_SWEEPS)
         self._written: dict[str, float] = {}
 
     def fresh(self, arn: str) -> Tagged:
@@ -118,10 +119,7 @@ class SweptTags:
 
     def sweep(self, arns: Sequence[str]) -> Mapping[str, Read[Tagged]]:
         """Tags of every resource, the oldest read again."""
-        with self._lock:
-            asks_index = self._sweeps % INDEX_SWEEPS == 0
-            self._sweeps += 1
-        if asks_index:
+        if self._pace.due():
             self._take_index(arns)
         return self._turns.round(arns, lambda due: {arn: self._read_one(arn) for arn in due})
 

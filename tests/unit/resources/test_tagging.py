@@ -73,7 +73,7 @@ def test_a_sweep_asks_the_index_every_tenth_time_and_a_few_one_by_one() -> None:
         now[0] += 60
         assert {arn: read.value.owner for arn, read in tags.sweep(arns).items()} == owners
     assert api.listed == 2
-    assert api.one_by_one == 20 * 5
+    assert api.one_by_one == 20 * 2
 
 
 def test_what_the_index_does_not_know_is_read() -> None:

@@ -1,4 +1,6 @@
-"""Keeps vended log delivery: sources, destinations and deliveries. Each has a list that tells all of it, fifty a page."""
+"""Keeps vended log delivery: sources, destinations and deliveries. Each has a list that tells all of it, fifty a page.
+
+Sources and destinations never change but for their tags: every third sweep lists them."""
 
 from __future__ import annotations
 
@@ -13,6 +15,7 @@ from securebase.core.errors import ReconcileError, Terminal, Transient
 from securebase.core.identity import OWNER_TAG, Identity
 from securebase.resources.listing import STORM_SECONDS, Listing
 from securebase.resources.logs.model import Delivery, DeliveryDestination, DeliverySource
+from securebase.resources.pace import Pace
 from securebase.resources.tagging import SweptTags, Tagged, TagIndex, owned_nodes, tag_map, tags_to_put, tags_to_remove, unresolved
 
 D = TypeVar("D", DeliverySource, DeliveryDestination, Delivery)
@@ -35,17 +38,19 @@ class _LogsDriver(Generic[D]):
     _get: ClassVar[str]
     _delete: ClassVar[str]
     _arn_type: ClassVar[str]
+    _every: ClassVar[int] = 1
 
     def __init__(self, aws: AwsScope, clock: Callable[[], float]) -> None:
         self._aws = aws
         self._clock = clock
         self._listing: Listing[str, Entry] = Listing(self._read_all, clock)
+        self._pace = Pace(clock, self._every)
         self._index = TagIndex(aws, clock, f"logs:{self._arn_type}")
         self._tags = SweptTags(self._index, self._read_tags, clock)
 
     def observe(self, targets: Sequence[Target[D]], depth: Depth) -> Mapping[Key, Answer]:
         """FRESH: by id. SWEEP: the list, and by id what it lacks."""
-        listed = self._listing.get() if depth is Depth.SWEEP else {}
+        listed = self._pace.get(self._listing) if depth is Depth.SWEEP else {}
         places = {target.key: self._place(target, listed, depth) for target in targets}
         arns = [listed[place]["arn"] for place in places.values() if place in listed and "tags" not in listed[place]]
         swept = self._tags.sweep(arns) if arns else {}
@@ -59,7 +64,8 @@ class _LogsDriver(Generic[D]):
                     continue
                 read = swept.get(entry["arn"])
                 observed = self._observed(target, entry, read.value if read else self._tagged(entry))
-                answers[target.key] = replace(observed, checked_at=read.at if read else 0.0)
+                listed_at = self._pace.asked_at if place in listed else 0.0
+                answers[target.key] = replace(observed, checked_at=min(listed_at, read.at) if read else listed_at)
             except ReconcileError as error:
                 answers[target.key] = error
         return answers
@@ -67,6 +73,7 @@ class _LogsDriver(Generic[D]):
     def delete(self, target: Target[D], observed: Observed[D]) -> Observed[D] | None:
         """Gone at once, unless a delivery still uses it."""
         answer = self._aws.attempt("logs", self._delete, (*_GONE, "ConflictException"), **{self._id_member: observed.external_id})
+        self._pace.wrote()
         if isinstance(answer, Refusal) and answer.code == "ConflictException":
             return replace(observed, state=State.PENDING, reason="InUse", message=answer.message)
         self._listing.drop(observed.external_id)
@@ -75,6 +82,7 @@ class _LogsDriver(Generic[D]):
     def adopt(self, target: Target[D], observed: Observed[D]) -> Observed[D]:
         """Put our owner tag on it."""
         self._aws.call("logs", "tag_resource", resourceArn=observed.attributes["arn"], tags={OWNER_TAG: target.owner})
+        self._pace.wrote()
         return replace(observed, owner=target.owner)
 
     def owned(self, identity: Identity) -> Mapping[str, str]:
@@ -113,6 +121,7 @@ class _LogsDriver(Generic[D]):
 
     def _made(self, target: Target[D], entry: Entry, tags: Mapping[str, str]) -> Observed[D]:
         """From the answer to a create, which may leave the tags out."""
+        self._pace.wrote()
         self._listing.put(entry[self._id_member], {**entry, "tags": tag_map(target.owner, tags)} if "tags" in entry else entry)
         self._tags.wrote(entry["arn"], Tagged(target.owner, tags))
         return self._observed(target, entry, Tagged(target.owner, tags))
@@ -125,6 +134,7 @@ class _LogsDriver(Generic[D]):
         if gone := tags_to_remove(changes, want):
             self._aws.call("logs", "untag_resource", resourceArn=arn, tagKeys=gone)
         tags = {key: value for key, value in {**have, **put}.items() if key not in gone}
+        self._pace.wrote()
         self._tags.wrote(arn, Tagged(observed.owner, tags))
         return tags
 
@@ -137,6 +147,7 @@ class DeliverySourceDriver(_LogsDriver[DeliverySource]):
     _id_member, _item_member, _get, _delete = "name", "deliverySource", "get_delivery_source", "delete_delivery_source"
     _list = ("describe_delivery_sources", "deliverySources")
     _arn_type = "delivery-source"
+    _every = 3
 
     def create(self, target: Target[DeliverySource], token: str) -> Observed[DeliverySource]:
         """Put it; a retry finds it under its name."""
@@ -174,6 +185,7 @@ class DeliveryDestinationDriver(_LogsDriver[DeliveryDestination]):
     _id_member, _item_member, _get, _delete = "name", "deliveryDestination", "get_delivery_destination", "delete_delivery_destination"
     _list = ("describe_delivery_destinations", "deliveryDestinations")
     _arn_type = "delivery-destination"
+    _every = 3
 
     def create(self, target: Target[DeliveryDestination], token: str) -> Observed[DeliveryDestination]:
         """Put it; a retry finds it under its name."""

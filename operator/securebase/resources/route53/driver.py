@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, ClassVar, Final
 
 from securebase.clients.aws import AwsScope, Refusal
@@ -171,24 +172,30 @@ class ValidationRecordDriver:
 
     Its name is made by ACM from the account and the domain, which proves whose it is; every certificate of the domain in the account
     needs the same one for as long as it is renewed. So it goes only when no certificate but this object's own uses it. The TTL is left to
-    whoever made it.
+    whoever made it. Nobody has a reason to change one: every third sweep reads the zone.
     """
 
     type: ClassVar[str] = "route53/validation-record"
 
     def __init__(self, aws: AwsScope, clock: Callable[[], float]) -> None:
         self._aws = aws
-        self._zones = ZoneReader(aws, clock)
+        self._zones = ZoneReader(aws, clock, every=3)
 
     def observe(self, targets: Sequence[Target[ValidationRecord]], depth: Depth) -> Mapping[Key, Answer]:
-        """FRESH: a request a name. SWEEP: the pages of a whole zone."""
+        """FRESH: a request a name. SWEEP: the pages of a whole zone, as old as the last sweep that read them."""
         places = {target.key: _validation_place(target) for target in targets}
         wanted: dict[str, dict[str, set[str]]] = {}
         for zone, name in places.values():
             if not unresolved(zone, name):
                 wanted.setdefault(zone, {}).setdefault(name, set())
         found = _read_zones(self._zones, wanted, depth)
-        return {target.key: _validation_answer(target, places[target.key], found.get(places[target.key][0])) for target in targets}
+        answers: dict[Key, Answer] = {}
+        for target in targets:
+            zone = places[target.key][0]
+            answer = _validation_answer(target, places[target.key], found.get(zone))
+            read_at = self._zones.checked_at(zone) if depth is Depth.SWEEP else 0.0
+            answers[target.key] = replace(answer, checked_at=read_at) if isinstance(answer, Observed) else answer
+        return answers
 
     def create(self, target: Target[ValidationRecord], token: str) -> Observed[ValidationRecord]:
         """Put it there; another certificate's identical one is as good."""
@@ -217,12 +224,14 @@ class ValidationRecordDriver:
         record = _one(found, (name, "CNAME")) if found else None
         if record is not None:
             change_records(self._aws, zone, [("DELETE", dict(record))])
+            self._zones.wrote(zone)
         return None
 
     def _put(self, target: Target[ValidationRecord], raw: Mapping[str, Any]) -> Observed[ValidationRecord]:
         want = target.want()
         record = {"Name": plain(want.name), "Type": "CNAME", "TTL": raw.get("TTL", _VALIDATION_TTL), "ResourceRecords": [{"Value": plain(want.value)}]}
         change_records(self._aws, want.zone_id, [("UPSERT", record)])
+        self._zones.wrote(want.zone_id)
         return _validation_observed(target, want, record)
 
     def _used_by_another(self, identity: Identity, name: str) -> bool:
@@ -235,8 +244,15 @@ class ValidationRecordDriver:
         return False
 
     def _needs(self, arn: str, name: str) -> bool:
+        """Also when ACM has not told a new certificate's record yet: for the same domain it is the same."""
         answer = self._aws.attempt("acm", "describe_certificate", ("ResourceNotFoundException",), CertificateArn=arn)
-        return not isinstance(answer, Refusal) and any(record == name for _, record, _ in validation_records(answer["Certificate"]))
+        if isinstance(answer, Refusal):
+            return False
+        detail = answer["Certificate"]
+        told = {domain: record for domain, record, _ in validation_records(detail)}
+        domains = {domain.lower() for domain in (detail["DomainName"], *detail.get("SubjectAlternativeNames", []))}
+        parent = name.partition(".")[2]
+        return name in told.values() or any(domain.removeprefix("*.") == parent for domain in domains - told.keys())
 
     def _owner(self, arn: str) -> str:
         answer = self._aws.attempt("acm", "list_tags_for_certificate", ("ResourceNotFoundException",), CertificateArn=arn)

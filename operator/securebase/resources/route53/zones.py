@@ -10,6 +10,7 @@ from typing import Any, Final
 from securebase.clients.aws import AwsScope, Refusal
 from securebase.core.identity import OWNER_TAG
 from securebase.resources.listing import Listing
+from securebase.resources.pace import Pace
 
 RecordSet = Mapping[str, Any]
 RecordKey = tuple[str, str]
@@ -67,10 +68,13 @@ class ZoneReader:
     them mostly come in one answer. Many: the pages of the whole zone, unless that was more reads than names the last time.
     """
 
-    def __init__(self, aws: AwsScope, clock: Callable[[], float]) -> None:
+    def __init__(self, aws: AwsScope, clock: Callable[[], float], every: int = 1) -> None:
+        """`every`: which sweeps list anew; see `Pace`."""
         self._aws = aws
         self._clock = clock
+        self._every = every
         self._lock = threading.Lock()
+        self._paces: dict[str, Pace] = {}
         self._listings: dict[str, Listing[int, RecordSet]] = {}
         self._pages: dict[str, int] = {}
 
@@ -94,8 +98,20 @@ class ZoneReader:
             return self.find(zone, wanted)
         with self._lock:
             listing = self._listings.setdefault(zone, Listing(lambda: self._whole(zone), self._clock))
-        records = listing.get()
+        records = self._pace(zone).get(listing)
         return by_key(records.values()) if records else None
+
+    def wrote(self, zone: str) -> None:
+        """We changed the zone: the next sweep reads it again."""
+        self._pace(zone).wrote()
+
+    def checked_at(self, zone: str) -> float:
+        """When a sweep last read the zone; 0 when name by name, which is always now."""
+        return self._pace(zone).asked_at
+
+    def _pace(self, zone: str) -> Pace:
+        with self._lock:
+            return self._paces.setdefault(zone, Pace(self._clock, self._every))
 
     def _whole(self, zone: str) -> dict[int, RecordSet]:
         """Every zone has its NS and SOA sets, so an empty answer means that there is no zone."""

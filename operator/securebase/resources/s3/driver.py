@@ -156,7 +156,7 @@ Policies = Mapping[str, dict[str, Any] | ReconcileError | None]
 class PolicyStatementDriver:
     """`s3/policy-statement`. The Sid, made from the identity, proves whose a statement is. External id: `<bucket>/<sid>`.
 
-    No list returns policies: a sweep reads a twentieth of the buckets, each once for all its statements.
+    No list returns policies: a sweep reads a fiftieth of the buckets, each once for all its statements.
     """
 
     type: ClassVar[str] = "s3/policy-statement"
@@ -164,7 +164,7 @@ class PolicyStatementDriver:
     def __init__(self, aws: AwsScope, clock: Callable[[], float]) -> None:
         self._aws = aws
         self._clock = clock
-        self._turns: Turns[str, Policy] = Turns(clock, share=0.05, at_least=5)
+        self._turns: Turns[str, Policy] = Turns(clock, share=0.02, at_least=5)
 
     def observe(self, targets: Sequence[Target[PolicyStatement]], depth: Depth) -> Mapping[Key, Answer]:
         """One GetBucketPolicy a bucket, in turns when sweeping."""

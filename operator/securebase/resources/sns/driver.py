@@ -22,6 +22,10 @@ _GONE: Final = ("NotFound", "NotFoundException", "ResourceNotFound", "ResourceNo
 _PENDING: Final = ("PendingConfirmation", "pending confirmation")
 
 
+Emails = Mapping[str, Mapping[str, str]]
+"""Topic ARN -> address -> subscription ARN, "" while it is not confirmed."""
+
+
 @dataclass(frozen=True, slots=True)
 class Snapshot:
     """A topic but for its tags. `emails`: address -> subscription ARN, "" while it is not confirmed."""
@@ -33,7 +37,7 @@ class Snapshot:
 class TopicDriver:
     """`sns/topic`. External id: the ARN, which follows from the name.
 
-    A sweep lists topics and subscriptions (a hundred a page); a topic's attributes are in no list and read in turns, a fiftieth each time.
+    A sweep lists topics and subscriptions (a hundred a page); a topic's attributes are in no list and read in turns, a hundredth each time.
     """
 
     type: ClassVar[str] = "sns/topic"
@@ -44,7 +48,7 @@ class TopicDriver:
         self._topics: Listing[str, bool] = Listing(self._list_topics, clock)
         self._subscriptions: Listing[str, Mapping[str, str]] = Listing(self._list_subscriptions, clock)
         self._subscription_pages = 0
-        self._turns: Turns[str, Snapshot] = Turns(clock, share=0.02, at_least=5)
+        self._turns: Turns[str, Snapshot] = Turns(clock, share=0.01, at_least=3)
         self._index = TagIndex(aws, clock, "sns")
         self._tags = SweptTags(self._index, self._read_tags, clock)
 
@@ -121,9 +125,9 @@ class TopicDriver:
         listed = self._topics.get()
         there = sorted({arn for arn in arns.values() if arn in listed})
         failed: dict[str, ReconcileError] = {}
-        reads = self._turns.round(there, lambda due: self._read_all(due, failed))
-        tags = self._tags.sweep(there)
         emails = self._subscriptions.get() if self._subscription_pages <= len(there) else None
+        reads = self._turns.round(there, lambda due: self._read_all(due, failed, emails))
+        tags = self._tags.sweep(there)
         answers: dict[Key, Answer] = {}
         for target in targets:
             arn = arns[target.key]
@@ -138,11 +142,11 @@ class TopicDriver:
                 answers |= self.observe([target], Depth.FRESH)
         return answers
 
-    def _read_all(self, arns: Sequence[str], failed: dict[str, ReconcileError]) -> dict[str, Snapshot]:
+    def _read_all(self, arns: Sequence[str], failed: dict[str, ReconcileError], emails: Emails | None) -> dict[str, Snapshot]:
         found: dict[str, Snapshot] = {}
         for arn in arns:
             try:
-                snapshot = self._snapshot(arn)
+                snapshot = self._snapshot(arn, emails)
             except ReconcileError as error:
                 failed[arn] = error
             else:
@@ -150,12 +154,15 @@ class TopicDriver:
                     found[arn] = snapshot
         return found
 
-    def _snapshot(self, arn: str) -> Snapshot | None:
+    def _snapshot(self, arn: str, emails: Emails | None = None) -> Snapshot | None:
+        """Attributes, and subscriptions unless a list of all has just told them."""
         answer = self._aws.attempt("sns", "get_topic_attributes", _GONE, TopicArn=arn)
         if isinstance(answer, Refusal):
             return None
-        pages = self._aws.pages("sns", "list_subscriptions_by_topic", TopicArn=arn)
-        snapshot = Snapshot(answer["Attributes"], _emails(entry for page in pages for entry in page["Subscriptions"]).get(arn, {}))
+        if emails is None:
+            pages = self._aws.pages("sns", "list_subscriptions_by_topic", TopicArn=arn)
+            emails = _emails(entry for page in pages for entry in page["Subscriptions"])
+        snapshot = Snapshot(answer["Attributes"], emails.get(arn, {}))
         self._turns.put(arn, snapshot)
         return snapshot
 
