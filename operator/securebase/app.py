@@ -14,12 +14,13 @@ from prometheus_client import CollectorRegistry
 
 from securebase import __version__
 from securebase.clients.aws import AwsClients, ClientSettings
-from securebase.clients.kubernetes import Kubernetes, load_configuration
+from securebase.clients.kubernetes import GROUP, VERSION, Gone, Kubernetes, load_configuration
 from securebase.clients.limits import RateLimiter
 from securebase.core.breakers import MassDeletion
 from securebase.core.kind import ObjectRef
 from securebase.kinds.registry import KINDS
 from securebase.resources.registry import Drivers, aws_drivers
+from securebase.runtime.account_passes import PLURAL as AWS_ACCOUNTS
 from securebase.runtime.account_passes import AccountPasses
 from securebase.runtime.accounts import Accounts
 from securebase.runtime.engine import SharedUse
@@ -52,11 +53,15 @@ def run(settings: Settings) -> int:
 async def _run(settings: Settings, redactor: Redactor) -> None:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
+
+    def claim_signals() -> None:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, stop.set)
+
+    claim_signals()
     parts = build(settings, redactor)
     queue = WorkQueue(time.monotonic, random.Random())
-    await Operator(parts, queue, lambda port: log.info("serving /metrics, /healthz and /readyz on port %d", port)).run(stop)
+    await Operator(parts, queue, lambda port: log.info("serving /metrics, /healthz and /readyz on port %d", port), claim_signals).run(stop)
 
 
 def build(settings: Settings, redactor: Redactor) -> Parts:
@@ -80,6 +85,7 @@ def build(settings: Settings, redactor: Redactor) -> Parts:
     objects, account_objects = Objects(settings.fight_rounds, settings.settle_scale), Objects()
     accounts = Accounts(clients, time.time)
     drivers = Drivers(clients, aws_drivers(), time.time)
+    _require_definitions(unfenced)
     instance = settings.instance or _cluster_uid(unfenced)
     process = Process(instance, drivers, accounts, SharedUse(), MassDeletion(time.time), time.time)
     events = Recorder(api, time.time, redactor)
@@ -103,6 +109,7 @@ def build(settings: Settings, redactor: Redactor) -> Parts:
         metrics=metrics,
         heartbeat=heartbeat,
         watch_secrets=lambda changed: SecretWatch(api, settings.secrets_in(), changed),
+        identity=identity,
         namespaces=settings.watched(),
         workers=settings.workers,
         http_host=settings.http_host,
@@ -123,6 +130,16 @@ class _Observer:
     def aws_throttle_wait(self, service: str, operation: str, seconds: float) -> None:
         self._metrics.aws_throttle_wait(service, operation, seconds)
         self._heartbeat.progress()
+
+
+def _require_definitions(api: Kubernetes) -> None:
+    """Without its CRDs the operator would be ready and watch nothing."""
+    try:
+        served = {resource["name"] for resource in api.get(f"/apis/{GROUP}/{VERSION}")["resources"]}
+    except Gone:
+        served = set()
+    if missing := sorted({AWS_ACCOUNTS, *(kind.plural for kind in KINDS)} - served):
+        raise SystemExit(f"the API server does not know {', '.join(missing)} of {GROUP}; apply crds/ first, or let the chart do it (crds.install)")
 
 
 def _cluster_uid(api: Kubernetes) -> str:

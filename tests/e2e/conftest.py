@@ -11,15 +11,13 @@ from lab.aws.context import Settings
 from lab.aws.endpoint import AwsEndpoint
 from lab.kubernetes import ControlPlane
 from lab.operator import OperatorProcess
-from securebase.api.registry import KINDS
-from tests.e2e.harness import ROOT, SYSTEM, Own, Tenant, install_rbac, make_tenant, operator_process, own, remove_tenant
+from tests.e2e.harness import SYSTEM, Own, Tenant, install_definitions, install_rbac, make_tenant, operator_process, own, remove_tenant
 
 
 @contextmanager
 def _cluster(factory: pytest.TempPathFactory) -> Iterator[ControlPlane]:
     with ControlPlane(factory.mktemp("kubernetes")) as plane:
-        plane.kubectl("apply", "--server-side", "-f", str(ROOT / "crds"))
-        plane.kubectl("wait", "--for=condition=Established", "--timeout=60s", *(f"crd/{kind.crd_name}" for kind in KINDS))
+        install_definitions(plane)
         plane.kubectl("create", "namespace", SYSTEM)
         yield plane
 

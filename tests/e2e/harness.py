@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import random
+import signal
 import subprocess
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -21,6 +23,7 @@ from lab.kubernetes import ApiError, ControlPlane
 from lab.operator import OperatorProcess
 from lab.processes import NotReady, loopback_environment, wait_until
 from lab.tools import helm
+from securebase.api.registry import KINDS
 
 T = TypeVar("T")
 Manifest = dict[str, Any]
@@ -270,6 +273,26 @@ def _short(body: Manifest) -> str:
     return json.dumps({**body, "metadata": metadata}, indent=1)
 
 
+def securebase(tenant: Tenant, *arguments: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
+    """The command, as an engineer with the administrator's kubeconfig and the endpoint's credentials runs it."""
+    environment = {**loopback_environment(), **tenant.endpoint.environment, "KUBECONFIG": str(tenant.plane.kubeconfig)}
+    command = [sys.executable, "-m", "securebase", *arguments]
+    return subprocess.run(command, input=stdin, capture_output=True, text=True, check=False, env=environment, timeout=60)
+
+
+def install_definitions(plane: ControlPlane) -> None:
+    """Our CRDs, served."""
+    plane.kubectl("apply", "--server-side", "-f", str(ROOT / "crds"))
+    plane.kubectl("wait", "--for=condition=Established", "--timeout=60s", *(f"crd/{kind.crd_name}" for kind in KINDS))
+
+
+def kill(operator: OperatorProcess) -> None:
+    """kill -9, and its end."""
+    operator.signal(signal.SIGKILL)
+    assert operator.child is not None
+    operator.child.process.wait(10)
+
+
 def make_tenant(plane: ControlPlane, endpoint: AwsEndpoint, prefix: str, operator: OperatorProcess | None = None) -> Tenant:
     """A tenant whose namespace, AwsAccount and bucket exist."""
     name = str(plane.call("POST", "/api/v1/namespaces", {"metadata": {"generateName": prefix}})["metadata"]["name"])
@@ -353,4 +376,3 @@ def own(plane: ControlPlane, endpoint: AwsEndpoint, directory: Path) -> Iterator
     finally:
         made.stop()
         remove_tenant(tenant)
-

@@ -2,20 +2,11 @@
 
 from __future__ import annotations
 
-import signal
-
 import pytest
 
 from lab.kubernetes import ControlPlane
 from lab.operator import OperatorProcess
-from tests.e2e.harness import MERGE, OWNER_TAG, Own, Tenant, remove_tenant, until
-
-
-def kill(operator: OperatorProcess) -> None:
-    """kill -9, and its end."""
-    operator.signal(signal.SIGKILL)
-    assert operator.child is not None
-    operator.child.process.wait(10)
+from tests.e2e.harness import MERGE, OWNER_TAG, Own, Tenant, kill, remove_tenant, until
 
 
 def creates_and_deletes(tenant: Tenant, since: int) -> list[str]:
@@ -137,22 +128,26 @@ def test_another_instance_stays_away(own_tenant: Own) -> None:
     assert tenant.tags(other)[OWNER_TAG].startswith("another/")
 
 
-def test_what_was_deleted_outside_is_made_once_more(tenant: Tenant) -> None:
+def test_what_was_deleted_outside_is_made_once_more(own_tenant: Own) -> None:
+    """By an operator that did not make it a moment ago: then it would wait for AWS to show it."""
+    tenant = own_tenant.tenant
+    operator = own_tenant.operator()
     tenant.apply(tenant.cdn())
     id = tenant.ready()["status"]["outputs"]["id"]
-    tenant.annotate("site", pause="true")
-    tenant.says("Ready", "Unknown", "Paused")
+    kill(operator)
     tenant.edit(id, lambda config: config.update(Enabled=False))
     cloudfront = tenant.aws("cloudfront")
-    deployed = until(lambda: (now := cloudfront.get_distribution(Id=id))["Distribution"]["Status"] == "Deployed" and now, "the disabling")
-    cloudfront.delete_distribution(Id=id, IfMatch=deployed["ETag"])
-    tenant.annotate("site", pause=None)
-    until(lambda: tenant.distributions(), "a new distribution", operator=tenant.operator)
+    disabled = until(lambda: (now := cloudfront.get_distribution(Id=id))["Distribution"]["Status"] == "Deployed" and now, "the disabling")
+    cloudfront.delete_distribution(Id=id, IfMatch=disabled["ETag"])
+    own_tenant.operator()
+    until(tenant.distributions, "a new distribution", operator=tenant.operator)
     [made] = tenant.distributions()
     assert made["Id"] != id
-    assert tenant.ready()["status"]["outputs"]["id"] == made["Id"]
+    until(lambda: tenant.get()["status"]["outputs"]["id"] == made["Id"], "the new id in the status", operator=tenant.operator)
+    tenant.ready()
     [entry] = [entry for entry in tenant.get()["status"]["resources"] if entry["id"] == "distribution"]
     assert entry["incarnation"] == 1
+    assert len(tenant.distributions()) == 1
 
 
 def test_the_default_instance_is_the_clusters_own(own_tenant: Own) -> None:

@@ -28,7 +28,7 @@ def test_a_stopped_leader_that_goes_on_writes_nothing_and_exits(own_tenant: Own)
     assert own_tenant.holder() == "first"
 
     [key] = keys
-    slow = control.delay(1.0, "cloudfront", "GetDistribution", user_agent=f"*{key}")
+    slow = control.delay(1.0, "cloudfront", "GetDistribution", account=tenant.account, user_agent="securebase-operator*")
     tenant.edit(id, lambda config: config.update(Comment="theirs"))
     tenant.annotate("site", refresh="now")
     until(lambda: slow.hits, "the leader to be in the middle of a pass", operator=leader)

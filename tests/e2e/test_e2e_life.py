@@ -154,4 +154,6 @@ def test_an_idle_object_costs_no_write(tenant: Tenant) -> None:
     again = tenant.mark()
     until(lambda: any(call.operation == "ListDistributions" for call in tenant.calls(again)), "another sweep of the account")
     assert tenant.writes(at) == []
-    assert [write for write in tenant.plane.audit_log.writes(since=position, user=user_name("securebase-operator")) if write.namespace == tenant.namespace] == []
+    assert [
+        write for write in tenant.plane.audit_log.writes(since=position, user=user_name("securebase-operator")) if write.namespace == tenant.namespace
+    ] == []

@@ -1,4 +1,4 @@
-"""Fixtures of the lab's own tests: one AWS endpoint a session, clean for every test."""
+"""Fixtures of the lab's own tests: one AWS endpoint a session, clean for every test; processes that are not our children."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import boto3
+import psutil
 import pytest
 from botocore.config import Config
 
@@ -49,3 +50,16 @@ def client(aws_endpoint: AwsEndpoint, control: Control) -> Iterator[MakeClient]:
     yield make
     for built in made:
         built.close()
+
+
+@pytest.fixture
+def gone() -> Callable[[int], bool]:
+    """Whether a process has ended; one that nobody has reaped yet counts as ended."""
+
+    def has_ended(pid: int) -> bool:
+        try:
+            return bool(psutil.Process(pid).status() == psutil.STATUS_ZOMBIE)
+        except psutil.NoSuchProcess:
+            return True
+
+    return has_ended

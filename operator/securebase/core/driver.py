@@ -137,6 +137,19 @@ class Inventory(Protocol):
         """Node id -> external id of every resource of this type whose owner tag names this identity."""
 
 
+@runtime_checkable
+class Locates(Protocol):
+    """Optional: finds its resources by something that needs no other resource, while the rest of what is desired is not known yet."""
+
+    def locatable(self, target: Target[Any]) -> bool:
+        """Whether `observe` could look for it: then an absence told before the references were filled in still stands after."""
+
+
+def locatable(driver: Driver, target: Target[Any]) -> bool:
+    """Whether a driver could look for a target as it stands; False where it cannot tell."""
+    return isinstance(driver, Locates) and driver.locatable(target)
+
+
 def replaces_in_place(driver: Driver) -> bool:
     """True where the external name cannot change, so that a replacement must delete first (`DELETE_FIRST = True` on the driver)."""
     return bool(getattr(driver, "DELETE_FIRST", False))

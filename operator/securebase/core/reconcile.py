@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from securebase.core.diff import Applied
-from securebase.core.driver import RETIRED, Adopts, Answer, Depth, Driver, Observed, State, Target, replaces_in_place, settle_seconds
+from securebase.core.driver import RETIRED, Adopts, Answer, Depth, Driver, Observed, State, Target, locatable, replaces_in_place, settle_seconds
 from securebase.core.errors import ReconcileError, Terminal, TokenSpent, Transient, Waiting
 from securebase.core.fields import Impact, Paths
 from securebase.core.graph import Graph, Role, resolve
@@ -146,7 +146,7 @@ class _Pass:
         if step.problem is not None or target.desired == step.target.desired:
             return step
         answer: Answer = step.observed
-        if answer is None:
+        if answer is None and not locatable(self._driver(step), step.target):
             answer = observe_batch(self.world, step.node.type, step.node.region or self.subject.region, [target], Depth.FRESH)[step.node.id]
         now = datetime.fromtimestamp(self.world.now(), UTC)
         again = node_step(step.node, target, answer, step.prior, self.subject.policy, self.subject.key)

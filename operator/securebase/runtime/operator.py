@@ -9,7 +9,7 @@ import time
 from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 import kopf
 
@@ -50,6 +50,7 @@ class Parts:
     metrics: Metrics
     heartbeat: Heartbeat
     watch_secrets: Callable[[Callable[[str, str], None]], SecretWatch]
+    identity: str
     namespaces: tuple[str, ...]
     workers: int
     http_host: str
@@ -63,6 +64,7 @@ class Operator:
     parts: Parts
     queue: WorkQueue
     listening: Callable[[int], None] = lambda port: None
+    claim_signals: Callable[[], None] = lambda: None
     _watching: asyncio.Event = field(default_factory=asyncio.Event)
     _stopping: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -81,14 +83,15 @@ class Operator:
         secrets = parts.watch_secrets(secret_changed)
         secrets.start()
         tasks = [asyncio.create_task(self._beat()), asyncio.create_task(self._lead(pool))]
+        claiming = asyncio.create_task(self._claim())
         stopped: asyncio.Task[Any] = asyncio.create_task(stop.wait())
         ended, _ = await asyncio.wait({watches, *tasks, stopped}, return_when=asyncio.FIRST_COMPLETED)
         await self._drain()
         kopf_stop.set()
         secrets.stop()
-        for task in tasks:
+        for task in (*tasks, claiming):
             task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await asyncio.gather(*tasks, claiming, return_exceptions=True)
         await asyncio.to_thread(parts.lease.release)
         await asyncio.wait({watches}, timeout=5.0)
         await runner.cleanup()
@@ -116,6 +119,7 @@ class Operator:
             registry=registry,
             settings=settings,
             standalone=True,
+            identity=cast(Any, self.parts.identity),  # its default asks for the user's name, which a bare uid in a container has not
             stop_flag=stop,
             ready_flag=self._watching,
             **({"namespaces": names} if names else {"clusterwide": True}),
@@ -234,6 +238,12 @@ class Operator:
             await asyncio.sleep(SWEEP_TICK)
 
     # --- life
+
+    async def _claim(self) -> None:
+        """kopf takes SIGTERM and SIGINT for itself when it starts (`kopf._core.reactor.running.spawn_tasks`); five seconds after one it
+        would cancel every task of the loop, the Lease's renewal among them."""
+        await self._watching.wait()
+        self.claim_signals()
 
     async def _beat(self) -> None:
         while True:

@@ -10,7 +10,7 @@ from securebase.core.breakers import MassDeletion
 from securebase.core.diff import Change
 from securebase.core.driver import Answer, Depth, Driver, Key, Observed, State, Target
 from securebase.core.fields import Impact, SecretValue, managed
-from securebase.core.graph import Graph, Node
+from securebase.core.graph import Graph, Node, references
 from securebase.core.identity import Identity
 from securebase.core.policy import Policy
 from securebase.core.reconcile import reconcile
@@ -90,6 +90,9 @@ class ThingDriver:
     def observe(self, targets: Sequence[Target[Any]], depth: Depth) -> Mapping[Key, Answer]:
         self.outside.reads.append((self.type, len(targets), depth))
         return {target.key: self._one(target) for target in targets}
+
+    def locatable(self, target: Target[Any]) -> bool:
+        return target.desired is not None and not any(references(target.desired.name))
 
     def _one(self, target: Target[Any]) -> Answer:
         if target.node in self.outside.failing:

@@ -93,6 +93,10 @@ class MetricAlarmDriver:
         self._tags.wrote(arn, Tagged(target.owner, observed.value.tags))
         return replace(observed, owner=target.owner)
 
+    def locatable(self, target: Target[Alarm]) -> bool:
+        """By its name, whatever it is to watch."""
+        return not unresolved(target.external_id or target.want().name)
+
     def owned(self, identity: Identity) -> Mapping[str, str]:
         """By the owner tag, as the tagging API knows it."""
         return {node: arn.rpartition(":alarm:")[2] for node, arn in owned_nodes(self._index.owners(STORM_SECONDS), identity).items()}

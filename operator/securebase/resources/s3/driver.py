@@ -173,6 +173,10 @@ class PolicyStatementDriver:
         policies, ages = self._swept(buckets) if depth is Depth.SWEEP else self._read_now(buckets)
         return {target.key: _answer(target, places[target.key], policies, ages) for target in targets}
 
+    def locatable(self, target: Target[PolicyStatement]) -> bool:
+        """By bucket and Sid, whatever it is to say."""
+        return not unresolved(*_place(target))
+
     def create(self, target: Target[PolicyStatement], token: str) -> Observed[PolicyStatement]:
         """Put the statement beside the others."""
         return self._put(target)

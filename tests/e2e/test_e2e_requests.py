@@ -1,0 +1,66 @@
+"""What is asked for once, by annotation: an invalidation, a look now."""
+
+from __future__ import annotations
+
+from tests.e2e.harness import Own, Tenant, kill, until
+
+
+def invalidations(tenant: Tenant, id: str) -> list[list[str]]:
+    """Paths of each invalidation of a distribution."""
+    cloudfront = tenant.aws("cloudfront")
+    listed = cloudfront.list_invalidations(DistributionId=id)["InvalidationList"].get("Items", [])
+    found = [cloudfront.get_invalidation(DistributionId=id, Id=one["Id"])["Invalidation"] for one in listed]
+    return [sorted(one["InvalidationBatch"]["Paths"]["Items"]) for one in found]
+
+
+def completed(tenant: Tenant, token: str) -> dict[str, object]:
+    def done() -> dict[str, object] | None:
+        said: dict[str, object] = tenant.get()["status"].get("invalidation") or {}
+        return said if (said.get("token"), said.get("status")) == (token, "Completed") else None
+
+    return until(done, "the invalidation to be completed", operator=tenant.operator)
+
+
+def test_an_invalidation_is_made_once_and_told(tenant: Tenant) -> None:
+    tenant.apply(tenant.cdn())
+    id = tenant.ready()["status"]["outputs"]["id"]
+    tenant.annotate("site", invalidate="release-7 /index.html /assets/*")
+    said = completed(tenant, "release-7")
+    assert said["paths"] == ["/index.html", "/assets/*"]
+    assert tenant.get()["status"]["acknowledged"]["invalidate"].startswith("release-7")
+    tenant.ready()
+    tenant.annotate("site", refresh="look")
+    until(lambda: tenant.get()["status"]["acknowledged"].get("refresh") == "look", "another pass", operator=tenant.operator)
+    assert invalidations(tenant, id) == [["/assets/*", "/index.html"]]
+
+
+def test_a_new_token_is_a_new_invalidation(tenant: Tenant) -> None:
+    tenant.apply(tenant.cdn())
+    id = tenant.ready()["status"]["outputs"]["id"]
+    for token in ("first", "second"):
+        tenant.annotate("site", invalidate=f"{token} /*")
+        completed(tenant, token)
+    assert invalidations(tenant, id) == [["/*"], ["/*"]]
+
+
+def test_a_running_invalidation_survives_kill_9(own_tenant: Own) -> None:
+    tenant = own_tenant.tenant
+    operator = own_tenant.operator()
+    tenant.apply(tenant.cdn())
+    id = tenant.ready()["status"]["outputs"]["id"]
+    at = tenant.mark()
+    tenant.annotate("site", invalidate="release-7 /*")
+    until(lambda: "CreateInvalidation" in tenant.writes(at), "the invalidation", operator=operator)
+    kill(operator)
+    own_tenant.operator()
+    completed(tenant, "release-7")
+    assert invalidations(tenant, id) == [["/*"]]
+
+
+def test_a_refresh_is_acknowledged(tenant: Tenant) -> None:
+    tenant.apply(tenant.cdn(policy={"interval": "1h"}))
+    id = tenant.ready()["status"]["outputs"]["id"]
+    tenant.edit(id, lambda config: config.update(PriceClass="PriceClass_100"))
+    tenant.annotate("site", refresh="token-1")
+    until(lambda: tenant.config(id)["PriceClass"] == "PriceClass_All", "the repair", 5, tenant.operator)
+    until(lambda: tenant.get()["status"].get("acknowledged", {}).get("refresh") == "token-1", "the acknowledgement", operator=tenant.operator)
