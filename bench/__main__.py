@@ -9,20 +9,21 @@ from pathlib import Path
 
 from bench import burst, drift, idle, latency
 from bench.results import RESULTS, Figure, write
-from bench.stage import Stage, say
+from bench.stage import DEPLOY_SECONDS, Stage, say
 
+QUICK_OBJECTS, QUICK_DEPLOY = 20, 0.0
 Bench = Callable[[Stage], list[Figure]]
 
 
 def benches(objects: int, *, quick: bool) -> dict[str, Bench]:
     """Every bench by name, in the size asked for."""
-    samples, sweeps, drifts = (3, 2, 1) if quick else (40, 10, 3)
+    samples, sweeps, drifts, quiet = (2, 1, 1, 0.0) if quick else (40, 10, 3, 1.5 * idle.INTERVAL)
     classes = drift.QUICK_CLASSES if quick else drift.CLASSES
     return {
         latency.BENCH: lambda stage: latency.run(stage, samples),
         burst.OPEN: lambda stage: burst.run_open(stage, objects),
         burst.RATED: lambda stage: burst.run_rated(stage, objects),
-        idle.BENCH: lambda stage: idle.run(stage, objects, sweeps, drifts, classes),
+        idle.BENCH: lambda stage: idle.run(stage, objects, sweeps, drifts, classes, quiet=quiet),
     }
 
 
@@ -34,12 +35,12 @@ def main() -> int:
     parser.add_argument("--quick", action="store_true", help="small: does every bench still run?")
     parser.add_argument("--results", type=Path, default=None, help="directory of the results (default: bench/results)")
     given = parser.parse_args()
-    known = benches(given.objects or (20 if given.quick else 500), quick=given.quick)
+    known = benches(given.objects or (QUICK_OBJECTS if given.quick else 500), quick=given.quick)
     if unknown := set(given.names) - known.keys():
         parser.error(f"unknown: {', '.join(sorted(unknown))}; there are {', '.join(known)}")
     directory = given.results or (None if given.quick else RESULTS)
     missed = 0
-    with Stage() as stage:
+    with Stage(deploy_seconds=QUICK_DEPLOY if given.quick else DEPLOY_SECONDS) as stage:
         for name, bench in known.items():
             if given.names and name not in given.names:
                 continue

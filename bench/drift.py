@@ -199,4 +199,4 @@ CLASSES: tuple[Class, ...] = (
     Class("cache policy", _change_cache_policy, _cache_policy, shared=True),
     Class("function code", _change_function, _function, shared=True),
 )
-QUICK_CLASSES = CLASSES[:3]
+QUICK_CLASSES = CLASSES[:1]

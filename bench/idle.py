@@ -17,13 +17,16 @@ INTERVAL = 10.0
 """Seconds between two comparisons: the shortest that the API allows."""
 
 
-def run(stage: Stage, objects: int, sweeps: int, samples: int, classes: Sequence[drift.Class] = drift.CLASSES) -> list[Figure]:
-    """Create, wait until all is quiet, watch `sweeps` sweeps, then change one field of each class behind the operator's back."""
+def run(
+    stage: Stage, objects: int, sweeps: int, samples: int, classes: Sequence[drift.Class] = drift.CLASSES, *, quiet: float = INTERVAL * 1.5
+) -> list[Figure]:
+    """Create, wait until nothing was written for `quiet` seconds, watch `sweeps` sweeps, then change one field of each class behind the
+    operator's back."""
     with stage.operator("idle") as running:
         running.make_buckets(objects)
         running.create([running.manifest(number) for number in range(objects)])
         running.wait_ready(objects, deadline=60 + objects)
-        running.wait_quiet(INTERVAL * 1.5, deadline=300)
+        running.wait_quiet(quiet, deadline=300)
         with running.slow_aws():
             figures = _at_rest(running, objects, sweeps)
         memory = running.resident_mib()
@@ -39,10 +42,10 @@ def run(stage: Stage, objects: int, sweeps: int, samples: int, classes: Sequence
 
 def _at_rest(running: Running, objects: int, sweeps: int) -> list[Figure]:
     begun, mark, cpu = time.time(), running.kubernetes_mark(), running.cpu_seconds()
-    running.until(lambda: len(_sweeps(running.aws_calls(begun))) > sweeps, f"{sweeps} sweeps", deadline=(sweeps + 3) * INTERVAL * 2, interval=1.0)
+    running.until(lambda: _ended(_sweeps(running.aws_calls(begun))) >= sweeps, f"{sweeps} sweeps", deadline=(sweeps + 3) * INTERVAL * 2, interval=0.5)
     seconds, used = time.time() - begun, running.cpu_seconds() - cpu
     calls = running.aws_calls(begun)
-    complete = _sweeps(calls)[:sweeps]  # the one that was just seen to begin is not over
+    complete = _sweeps(calls)[:sweeps]
     reads = [sum(not call.write for call in sweep) for sweep in complete]
     resources = objects * sum(entry.get("role", "OWNED") == "OWNED" for entry in running.get(0)["status"]["resources"])
     say(f"  reads by sweep: {reads}; one of them: {dict(Counter(call.operation for call in complete[-1]))}")
@@ -55,6 +58,11 @@ def _at_rest(running: Running, objects: int, sweeps: int) -> list[Figure]:
         Figure("idle_cpu_cores", round(used / seconds, 3), "cores"),
         Figure("sweeps", len(complete), "sweeps"),
     ]
+
+
+def _ended(sweeps: Sequence[Sequence[CallRecord]]) -> int:
+    """How many of them are over."""
+    return len(sweeps) - bool(sweeps and time.time() - sweeps[-1][-1].at < INTERVAL / 4)
 
 
 def _sweeps(calls: Sequence[CallRecord]) -> list[list[CallRecord]]:

@@ -33,6 +33,8 @@ AWS_SECONDS = 0.020
 """How long each AWS call takes in the comparison: what ACK's controller was measured with."""
 DEPLOY_SECONDS = 3.0
 """How long a distribution deploys here (AWS: minutes)."""
+RAISED_QUOTAS = {f"distributions_per_{shared}": 10_000 for shared in ("CachePolicy", "ResponseHeadersPolicy", "Function", "OriginAccessControl")}
+"""CloudFront lets 100 distributions use one policy, function or access control unless asked for more; a fleet of equals needs that raised."""
 PER_BUCKET = 20
 """Objects that share a bucket: S3 takes bucket policies of up to 20 KB (S3 User Guide, Bucket policies), some fifty of our statements."""
 
@@ -45,14 +47,14 @@ def say(text: str) -> None:
 class Stage:
     """Context manager. Starts in some ten seconds."""
 
-    def __init__(self, directory: Path | None = None) -> None:
-        self._directory = directory
+    def __init__(self, directory: Path | None = None, deploy_seconds: float = DEPLOY_SECONDS) -> None:
+        self._directory, self._deploy_seconds = directory, deploy_seconds
         self._stack = ExitStack()
 
     def __enter__(self) -> Self:
         self.directory = self._directory or self._stack.enter_context(state_directory("bench"))
         self.plane = self._stack.enter_context(ControlPlane(self.directory / "kubernetes"))
-        self.endpoint = self._stack.enter_context(AwsEndpoint(self.directory / "aws", settings=Settings(distribution_deploy_s=DEPLOY_SECONDS)))
+        self.endpoint = self._stack.enter_context(AwsEndpoint(self.directory / "aws", settings=Settings(self._deploy_seconds, quotas=dict(RAISED_QUOTAS))))
         self.cluster = Cluster(self.plane.kubeconfig)
         for file in sorted((ROOT / "crds").glob("*.yaml")):
             self.plane.kubectl("apply", "--server-side", "-f", str(file))

@@ -69,7 +69,8 @@ def build(settings: Settings, redactor: Redactor) -> Parts:
     metrics = Metrics(CollectorRegistry(), __version__)
     heartbeat = Heartbeat(time.monotonic, settings.workers)
     configuration = load_configuration(settings.workers + 8)
-    unfenced = Kubernetes(configuration)
+    # A dead connection must cost a fraction of the renew deadline, not all of it.
+    unfenced = Kubernetes(configuration, timeout=(settings.lease_renew_deadline / 8, settings.lease_renew_deadline / 4))
     identity = settings.identity or f"{socket.gethostname()}-{os.getpid()}"
     lease = Lease(unfenced, settings.lease_namespace, settings.lease_name, identity, settings.lease_duration, settings.lease_renew_deadline, time.monotonic)
     api = Kubernetes(configuration, lease.fence)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,9 +12,7 @@ from typing import Any
 DASHBOARD = Path(__file__).parents[2] / "charts" / "securebase-operator" / "files" / "dashboards" / "securebase-operator.json"
 
 RATE_WINDOW = "5m"
-_OF_GRAFANA = {"__rate_interval": RATE_WINDOW, "__range": "1h"}
-_EVERYTHING = ".*"
-"""What Grafana puts in for a variable of which all values are chosen (`allValue`)."""
+_RANGE = "1h"
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,11 +37,12 @@ def panels(board: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     return [panel for panel in board["panels"] if panel["type"] != "row"]
 
 
-def queries(board: Mapping[str, Any], rate_window: str = RATE_WINDOW) -> Iterator[Query]:
-    """Every target of every panel. A variable that the dashboard does not define is a KeyError."""
+def queries(board: Mapping[str, Any], rate_window: str = RATE_WINDOW) -> list[Query]:
+    """Every target of every panel, with all values of every variable chosen. A variable that nobody defines is a KeyError."""
     values = {variable["name"]: variable["allValue"] for variable in board["templating"]["list"] if variable["type"] == "query"}
-    values |= {**_OF_GRAFANA, "__rate_interval": rate_window}
-    for panel in panels(board):
-        for target in panel["targets"]:
-            expression = re.sub(r"\$\{?(\w+)\}?", lambda found: values[found[1]], target["expr"])
-            yield Query(panel["title"], expression, target.get("legendFormat", ""))
+    values |= {"__rate_interval": rate_window, "__range": _RANGE}
+
+    def interpolated(expression: str) -> str:
+        return re.sub(r"\$\{?(\w+)\}?", lambda found: values[found[1]], expression)
+
+    return [Query(panel["title"], interpolated(target["expr"]), target.get("legendFormat", "")) for panel in panels(board) for target in panel["targets"]]

@@ -8,7 +8,6 @@ import subprocess
 from collections.abc import Mapping
 from itertools import combinations
 from pathlib import Path
-from typing import Any
 
 import pytest
 import yaml
@@ -20,7 +19,7 @@ from lab.tools import prometheus_is_built, promtool
 from securebase.core.fields import Impact
 from securebase.telemetry.metrics import Metrics
 from tests.chart.conftest import CHART, Helm, Render, of_kind, the
-from tests.chart.dashboard import DASHBOARD, dashboard, panels, queries
+from tests.chart.dashboard import DASHBOARD, Query, dashboard, panels, queries
 
 ON = {"metrics": {"dashboards": {"enabled": True}}}
 OF_THE_TARGET = {"job", "instance"}
@@ -106,7 +105,7 @@ def test_every_expression_is_promql(tool: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("query", queries(dashboard()), ids=str)
-def test_an_expression_names_series_and_labels_that_exist(query: Any, series: Mapping[str, set[str]]) -> None:
+def test_an_expression_names_series_and_labels_that_exist(query: Query, series: Mapping[str, set[str]]) -> None:
     used = names(query.expression)
     assert used
     assert used <= series.keys()
@@ -117,14 +116,14 @@ def test_an_expression_names_series_and_labels_that_exist(query: Any, series: Ma
 
 
 @pytest.mark.parametrize("query", queries(dashboard()), ids=str)
-def test_a_legend_names_labels_that_are_left(query: Any) -> None:
+def test_a_legend_names_labels_that_are_left(query: Query) -> None:
     outermost = re.search(r"\bby \(([^)]*)\)", query.expression)
     left = set(outermost[1].split(", ")) if outermost else set()
     assert words(query.legend, r"\{\{(.*?)\}\}") <= left
 
 
 def test_every_metric_of_the_operator_is_shown(series: Mapping[str, set[str]]) -> None:
-    shown = set().union(*(names(query.expression) for query in queries(dashboard())))
+    shown = {name for query in queries(dashboard()) for name in names(query.expression)}
     families = {re.sub(r"_(bucket|sum|count|created)$", "", name) for name in series if name.startswith("securebase_")}
     counted = {re.sub(r"_total$", "", name) for name in families}
     assert {name for name in counted if not any(metric.startswith(name) for metric in shown)} == set()

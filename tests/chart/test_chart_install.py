@@ -59,7 +59,7 @@ def objects_in(namespace: str) -> list[Access]:
     return [
         *(Access(verb, "cdndistributions.securebase.io", namespace) for verb in ("list", "watch", "patch")),
         Access("patch", "cdndistributions.securebase.io/status", namespace),
-        *(Access(verb, "configmaps", namespace) for verb in ("create", "patch")),
+        *(Access(verb, "configmaps", namespace) for verb in ("create", "get", "patch")),
         Access("create", "events", namespace),
     ]
 
@@ -74,7 +74,7 @@ def never(home: str) -> list[Access]:
         *(Access(verb, "cdndistributions.securebase.io", SERVED) for verb in ("create", "update", "delete", "deletecollection")),
         *(Access(verb, "awsaccounts.securebase.io") for verb in ("create", "update", "delete")),
         *(Access(verb, "secrets", SERVED) for verb in ("create", "update", "patch", "delete")),
-        *(Access(verb, "configmaps", SERVED) for verb in ("get", "list", "delete")),
+        *(Access(verb, "configmaps", SERVED) for verb in ("list", "update", "delete")),
         *(Access("create", resource, SERVED) for resource in ("pods", "pods/exec", "jobs.batch", "deployments.apps", "serviceaccounts/token")),
         Access("get", "pods", home),
         *(Access(verb, "leases.coordination.k8s.io", home, "of-somebody-else") for verb in ("get", "update", "delete")),

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 import boto3
 import yaml
@@ -40,10 +40,12 @@ DEADLINE = 30.0
 """Seconds for what takes a few; every wait polls and ends as soon as it holds."""
 
 
-def until(look: Callable[[], T], what: str, deadline: float = DEADLINE, operator: OperatorProcess | None = None) -> T:
+def until(look: Callable[[], T | Literal[False] | None], what: str, deadline: float = DEADLINE, operator: OperatorProcess | None = None) -> T:
     """Polls until `look` returns something true and returns that; at once an error when the operator has ended."""
     children = [operator.child] if operator is not None and operator.child is not None else []
-    return wait_until(look, what, deadline=deadline, interval=0.1, retry_on=(OSError, ApiError), children=children)
+    found = wait_until(look, what, deadline=deadline, interval=0.1, retry_on=(OSError, ApiError), children=children)
+    assert found
+    return found
 
 
 def install_rbac(plane: ControlPlane, release: str, namespaces: Sequence[str] = (), lease: str = "") -> Path:
@@ -51,11 +53,11 @@ def install_rbac(plane: ControlPlane, release: str, namespaces: Sequence[str] = 
 
     `lease` is the Lease's name where several releases compete for one.
     """
-    command = [
-        str(helm()), "template", release, str(CHART), "--namespace", SYSTEM, "--set", f"fullnameOverride={release}",
-        "--set-json", f"watchNamespaces={json.dumps(list(namespaces))}", "--set", f"lease.name={lease}", "--show-only", "templates/rbac.yaml", "--show-only", "templates/serviceaccount.yaml",
-    ]  # fmt: skip
-    rendered = subprocess.run(command, capture_output=True, text=True, check=False, env={**loopback_environment(), "HOME": str(plane.directory)})
+    command = [str(helm()), "template", release, str(CHART), "--namespace", SYSTEM]
+    values = ["--set", f"fullnameOverride={release}", "--set-json", f"watchNamespaces={json.dumps(list(namespaces))}", "--set", f"lease.name={lease}"]
+    shown = ["--show-only", "templates/rbac.yaml", "--show-only", "templates/serviceaccount.yaml"]
+    environment = {**loopback_environment(), "HOME": str(plane.directory)}
+    rendered = subprocess.run([*command, *values, *shown], capture_output=True, text=True, check=False, env=environment)
     assert rendered.returncode == 0, rendered.stderr
     plane.kubectl("apply", "-f", "-", stdin=rendered.stdout)
     return plane.service_account_kubeconfig(SYSTEM, release)
@@ -250,7 +252,7 @@ class Tenant:
         for name in names:
             self._told(lambda name=name: not self.exists(name), f"{name} to be gone", name, deadline)  # type: ignore[misc]
 
-    def _told(self, look: Callable[[], T], what: str, name: str, deadline: float) -> T:
+    def _told(self, look: Callable[[], T | Literal[False] | None], what: str, name: str, deadline: float) -> T:
         try:
             return until(look, what, deadline, self.operator)
         except NotReady as error:
@@ -341,7 +343,7 @@ class Own:
     directory: Path
     started: list[OperatorProcess] = field(default_factory=list)
 
-    def operator(self, kubeconfig: Path | None = None, **settings: str) -> OperatorProcess:
+    def operator(self, *, kubeconfig: Path | None = None, **settings: str) -> OperatorProcess:
         """Another operator, running. As a container that is started again in its Pod it keeps its identity, so its Lease, unless told otherwise."""
         log = self.directory / f"{self.release}-{len(self.started)}.log"
         settings = {"namespaces": self.tenant.namespace, "identity": "pod", **settings}

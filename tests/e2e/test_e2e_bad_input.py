@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
+from typing import Any
 
 from lab.certificates import CertificateAuthority
 from tests.e2e.harness import FINALIZER, INSTANCE, OWNER_TAG, Manifest, Tenant, conditions, until
@@ -124,10 +125,8 @@ def test_an_alias_of_another_account_stalls_one_object_alone(tenant: Tenant, tmp
 
 def test_a_certificate_of_another_region_stalls(tenant: Tenant) -> None:
     tenant.apply(named(tenant, f"arn:aws:acm:eu-west-1:{tenant.account}:certificate/5b1a3f6e-0000-4000-8000-000000000000"))
-    ready = until(
-        lambda: conditions(tenant.get()).get("Stalled", ("",))[0] == "True" and conditions(tenant.get())["Ready"], "Stalled", operator=tenant.operator
-    )
-    assert "us-east-1" in ready[2]
+    until(lambda: conditions(tenant.get()).get("Stalled", ("",))[0] == "True", "Stalled", operator=tenant.operator)
+    assert "us-east-1" in conditions(tenant.get())["Ready"][2]
     assert tenant.distributions() == []
 
 

@@ -7,7 +7,7 @@ import signal
 from lab.operator import OperatorProcess
 from tests.e2e.harness import Own, until, user_name
 
-SHORT = {"lease_duration": "4", "lease_renew_deadline": "2.5"}
+DURATION, DEADLINE = "4", "2.5"
 LOST_LEADERSHIP = 70
 
 
@@ -19,15 +19,14 @@ def code(operator: OperatorProcess) -> int:
 
 def test_a_stopped_leader_that_goes_on_writes_nothing_and_exits(own_tenant: Own) -> None:
     tenant, control = own_tenant.tenant, own_tenant.tenant.endpoint.control
-    leader = own_tenant.operator(identity="first", **SHORT)
+    leader = own_tenant.operator(identity="first", lease_duration=DURATION, lease_renew_deadline=DEADLINE)
     tenant.apply(tenant.cdn(comment="ours"))
     id = tenant.ready()["status"]["outputs"]["id"]
     keys = {call.access_key for call in tenant.calls()}  # each process has a session of its own
     kubeconfig, rival = own_tenant.rival()
-    follower = own_tenant.operator(kubeconfig, identity="second", **SHORT)
+    follower = own_tenant.operator(kubeconfig=kubeconfig, identity="second", lease_duration=DURATION, lease_renew_deadline=DEADLINE)
     assert own_tenant.holder() == "first"
 
-    [key] = keys
     slow = control.delay(1.0, "cloudfront", "GetDistribution", account=tenant.account, user_agent="securebase-operator*")
     tenant.edit(id, lambda config: config.update(Comment="theirs"))
     tenant.annotate("site", refresh="now")
@@ -50,7 +49,7 @@ def test_a_follower_is_ready_and_writes_nothing(own_tenant: Own) -> None:
     tenant = own_tenant.tenant
     own_tenant.operator(identity="first")
     kubeconfig, rival = own_tenant.rival()
-    follower = own_tenant.operator(kubeconfig, identity="second")
+    follower = own_tenant.operator(kubeconfig=kubeconfig, identity="second")
     position = tenant.plane.audit_log.mark()
     tenant.apply(tenant.cdn())
     tenant.ready()

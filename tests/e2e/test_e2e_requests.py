@@ -26,7 +26,7 @@ def test_an_invalidation_is_made_once_and_told(tenant: Tenant) -> None:
     id = tenant.ready()["status"]["outputs"]["id"]
     tenant.annotate("site", invalidate="release-7 /index.html /assets/*")
     said = completed(tenant, "release-7")
-    assert said["paths"] == ["/index.html", "/assets/*"]
+    assert said["paths"] == ["/assets/*", "/index.html"]
     assert tenant.get()["status"]["acknowledged"]["invalidate"].startswith("release-7")
     tenant.ready()
     tenant.annotate("site", refresh="look")

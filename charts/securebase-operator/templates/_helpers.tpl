@@ -65,10 +65,10 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 - apiGroups: [securebase.io]
   resources: [cdndistributions/status]
   verbs: [patch]
-# Outputs, by server-side apply: a patch that may have to create.
+# Outputs. Read only where one of that name exists already: it must be our own to be written.
 - apiGroups: [""]
   resources: [configmaps]
-  verbs: [create, patch]
+  verbs: [create, get, patch]
 - apiGroups: [""]
   resources: [events]
   verbs: [create]

@@ -9,6 +9,7 @@ from securebase import __version__
 from securebase.clients.aws import AwsClients
 from securebase.clients.limits import RateLimiter
 from securebase.core.breakers import MassDeletion
+from securebase.core.plan import Prior
 from securebase.resources.registry import Drivers, aws_drivers
 from securebase.runtime.accounts import Account, Accounts
 from securebase.runtime.engine import SharedUse
@@ -31,6 +32,6 @@ def reading_process(instance: str, accounts: Mapping[str, Account], redactor: Re
     return Process(instance, drivers, Accounts(clients, time.time, accounts), SharedUse(), MassDeletion(time.time), time.time)
 
 
-def no_intents(node: str, incarnation: int) -> None:
+def no_intents(*priors: Prior) -> None:
     """A plan stores nothing."""
-    raise WouldWrite(f"incarnation {incarnation} of {node}")
+    raise WouldWrite(f"the intent to make {', '.join(prior.id for prior in priors)}")

@@ -42,9 +42,11 @@ def load_configuration(connections: int = 16) -> Configuration:
 class Kubernetes:
     """Calls to the API server. Every write first asks `fence`, which raises when leadership is lost."""
 
-    def __init__(self, configuration: Configuration, fence: Callable[[], None] = lambda: None) -> None:
+    def __init__(self, configuration: Configuration, fence: Callable[[], None] = lambda: None, timeout: tuple[float, float] = _TIMEOUT) -> None:
+        """`timeout`: seconds to connect and to wait for an answer."""
         self._api = ApiClient(configuration)
         self._fence = fence
+        self._timeout = timeout
 
     def close(self) -> None:
         """Give the connections back."""
@@ -137,7 +139,7 @@ class Kubernetes:
             method, path, query_params=list((query or {}).items()), header_params=headers, body=body, auth_settings=["BearerToken"]
         )
         try:
-            response = self._api.call_api(*request, _request_timeout=_TIMEOUT)
+            response = self._api.call_api(*request, _request_timeout=self._timeout)
             response.read()
         except HTTPError as error:
             raise Transient("KubernetesUnreachable", f"{method} {path}: {type(error).__name__}") from None

@@ -93,7 +93,7 @@ class RateLimiter:
             if wait > self._longest_wait:
                 raise Waiting(
                     "RateLimited",
-                    f"{service}:{operation}: {wait:.0f} s of requests to account {account or 'of the ambient credentials'} are queued already",
+                    f"{service}:{operation}: requests to account {account or 'of the ambient credentials'} are queued up to AWS's rate",
                     after=wait,
                 )
             bucket.take(now)

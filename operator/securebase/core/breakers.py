@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from securebase.core.errors import Terminal
 
 WINDOW_SECONDS = 600.0
+ADMITTED_SECONDS = 86_400.0
+"""How long something that may go is remembered: a distribution takes minutes to go, a certificate in use may take hours."""
 CONFIRM_ANNOTATION = "securebase.io/confirm-deletion"
 
 
@@ -19,13 +21,16 @@ def deletion_limit(total: int) -> int:
 
 
 class MassDeletion:
-    """Counts deletions of a sliding ten minutes, by scope (an account's objects, one object's resources). Thread-safe."""
+    """Counts deletions of a sliding ten minutes, by scope (an account's objects, one object's resources). Thread-safe.
+
+    What was let through once stays let through: nothing is stopped half-way. Once tripped, a scope stays so until its deletions are
+    confirmed, or nobody has asked for ten minutes.
+    """
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
         self._lock = threading.Lock()
-        self._seen: dict[str, deque[tuple[float, str]]] = {}
-        self._peak: dict[str, int] = {}
+        self._scopes: dict[str, _Deletions] = {}
 
     def admit(self, scope: str, what: str, total: int, *, confirmed: bool) -> None:
         """Let one deletion through, or raise Terminal `MassDeletion`. Asking again for the same thing costs nothing.
@@ -34,19 +39,39 @@ class MassDeletion:
         """
         now = self._clock()
         with self._lock:
-            seen = self._seen.setdefault(scope, deque())
-            while seen and seen[0][0] <= now - WINDOW_SECONDS:
-                seen.popleft()
-            peak = self._peak[scope] = max(total, self._peak.get(scope, 0) if seen else 0)
-            if any(known == what for _, known in seen):
+            seen = self._scopes.setdefault(scope, _Deletions())
+            seen.expire(now)
+            if what in seen.admitted:
                 return
-            limit = deletion_limit(peak)
-            if len(seen) >= limit and not confirmed:
+            seen.peak = max(total, seen.peak)
+            limit = deletion_limit(seen.peak)
+            if not confirmed and (len(seen.recent) >= limit or seen.refused_at is not None):
+                seen.refused_at = now
                 raise Terminal(
                     "MassDeletion",
-                    f"more than {limit} of {peak} would be deleted within 10 minutes in {scope}; annotate {CONFIRM_ANNOTATION}=yes if that is meant",
+                    f"more than {limit} of {seen.peak} would be deleted within 10 minutes in {scope}; annotate {CONFIRM_ANNOTATION}=yes if that is meant",
                 )
-            seen.append((now, what))
+            seen.recent.append(now)
+            seen.admitted[what] = now
+
+
+@dataclass(slots=True)
+class _Deletions:
+    """What one scope saw."""
+
+    recent: deque[float] = field(default_factory=deque)
+    admitted: dict[str, float] = field(default_factory=dict)
+    peak: int = 0
+    refused_at: float | None = None
+
+    def expire(self, now: float) -> None:
+        while self.recent and self.recent[0] <= now - WINDOW_SECONDS:
+            self.recent.popleft()
+        if not self.recent:
+            self.peak = 0
+        if self.refused_at is not None and now - self.refused_at > WINDOW_SECONDS:
+            self.refused_at = None
+        self.admitted = {what: at for what, at in self.admitted.items() if at > now - ADMITTED_SECONDS}
 
 
 @dataclass(slots=True)

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
 from securebase.core.driver import Answer, Depth, Observed, Target
-from securebase.core.errors import ReconcileError
-from securebase.core.graph import Graph, Node, resolve
+from securebase.core.errors import ReconcileError, Transient
+from securebase.core.graph import Graph, Node, Role, resolve
 from securebase.core.plan import Plan, Prior, gated, node_step, prune_step
 from securebase.core.subject import Subject, World
+
+log = logging.getLogger(__name__)
 
 
 def targets_of(graph: Graph, subject: Subject, attributes: Mapping[str, Mapping[str, str]], nodes: Iterable[Node] | None = None) -> dict[str, Target[Any]]:
@@ -28,7 +31,8 @@ def prunable(graph: Graph, subject: Subject) -> dict[str, Prior]:
     """What the last status holds and the spec no longer wants. Nothing when the composition is incomplete."""
     if not graph.complete:
         return {}
-    return {name: prior for name, prior in subject.prior.items() if name not in graph.nodes or graph.nodes[name].type != prior.type}
+    ours = {name: prior for name, prior in subject.prior.items() if prior.role is not Role.EXTERNAL}
+    return {name: prior for name, prior in ours.items() if name not in graph.nodes or graph.nodes[name].type != prior.type}
 
 
 def observe_graph(
@@ -54,15 +58,31 @@ def observe_graph(
 
 def observe_batch(world: World, type_: str, region: str, targets: list[Target[Any]], depth: Depth) -> dict[str, Answer]:
     """Answers of one driver by node id; a driver's failure as a whole is every target's answer."""
+    answers: dict[str, Answer] = {target.node: None for target in targets if _nowhere(target)}
+    asked = [target for target in targets if target.node not in answers]
     try:
-        found = world.driver(type_, region).observe(targets, depth)
+        found = world.driver(type_, region).observe(asked, depth) if asked else {}
     except ReconcileError as error:
-        return {target.node: error for target in targets}
-    return {target.node: found.get(target.key) for target in targets}
+        return answers | {target.node: error for target in asked}
+    except Exception as error:  # one odd document must not take its siblings along; the log has the words, which may hold a secret
+        log.exception("observing %s in %s failed unexpectedly", type_, region)
+        return answers | {target.node: Transient("Unexpected", f"{type(error).__name__} (see the operator's log)") for target in asked}
+    return answers | {target.node: found.get(target.key) for target in asked}
+
+
+def _nowhere(target: Target[Any]) -> bool:
+    """Neither wanted nor ever recorded outside: it never came to be."""
+    return target.desired is None and not target.external_id
 
 
 def make_plan(
-    graph: Graph, subject: Subject, world: World, answers: Mapping[str, Answer], pruned: Mapping[str, Answer], attributes: Mapping[str, Mapping[str, str]]
+    graph: Graph,
+    subject: Subject,
+    world: World,
+    answers: Mapping[str, Answer],
+    pruned: Mapping[str, Answer],
+    attributes: Mapping[str, Mapping[str, str]],
+    granted: frozenset[str] = frozenset(),
 ) -> Plan:
     """The plan of one object, gates put on."""
     now = datetime.fromtimestamp(world.now(), UTC)
@@ -71,11 +91,11 @@ def make_plan(
     ]
     leaving = prunable(graph, subject)
     for name in sorted(leaving, key=lambda name: -leaving[name].wave):
-        steps.append(prune_step(leaving[name], priortarget_of(leaving[name], subject), pruned.get(name)))
-    return gated(Plan(tuple(steps)), subject.policy, now, subject.approved)
+        steps.append(prune_step(leaving[name], prior_target(leaving[name], subject), pruned.get(name)))
+    return gated(Plan(tuple(steps)), subject.policy, now, subject.approved, granted)
 
 
-def priortarget_of(prior: Prior, subject: Subject) -> Target[Any]:
+def prior_target(prior: Prior, subject: Subject) -> Target[Any]:
     """A target known by its recorded external id alone."""
     return Target(subject.identity, prior.id, prior.type, None, prior.external_id, prior.role)
 
@@ -84,7 +104,7 @@ def observe_priors(priors: Iterable[Prior], subject: Subject, world: World) -> d
     """Observe recorded resources, one call a type and region."""
     batches: dict[tuple[str, str], list[Target[Any]]] = {}
     for prior in priors:
-        batches.setdefault((prior.type, prior.region or subject.region), []).append(priortarget_of(prior, subject))
+        batches.setdefault((prior.type, prior.region or subject.region), []).append(prior_target(prior, subject))
     answers: dict[str, Answer] = {}
     for (type_, region), targets in batches.items():
         answers.update(observe_batch(world, type_, region, targets, Depth.FRESH))

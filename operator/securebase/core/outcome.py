@@ -55,10 +55,10 @@ def of_error(error: ReconcileError, node: str = "", *, synced: Condition | None 
         case Terminal():
             return Outcome("terminal", (ready, unsynced, _settled(), Condition(STALLED, True, error.reason, message)), after=after)
         case Denied():
-            return Outcome("denied", (ready, unsynced, _settled(), Condition(STALLED, True, error.reason, message)), backoff=True)
+            return Outcome("denied", (ready, unsynced, _settled(), Condition(STALLED, True, error.reason, message)), after, backoff=True)
         case _:
             busy = Condition(RECONCILING, True, error.reason, message)
-            return Outcome("transient", (ready, unsynced, busy, _not_stalled()), backoff=True)
+            return Outcome("transient", (ready, unsynced, busy, _not_stalled()), after, backoff=True)
 
 
 def of_farewell(farewell: Farewell) -> Outcome:

@@ -70,10 +70,15 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """All steps of one pass, in execution order; deletions last. `approved`: the hash by which a person opened its gates."""
+    """All steps of one pass, in execution order; deletions last.
+
+    approved  the hash by which a person opened its gates in this very pass
+    granted   the changes that were approved, now or in an earlier pass, and are not carried out yet
+    """
 
     steps: tuple[Step, ...]
     approved: str = ""
+    granted: frozenset[str] = frozenset()
 
     @property
     def hash(self) -> str:
@@ -81,12 +86,7 @@ class Plan:
 
         Neither observed values nor times nor UIDs enter, so that `securebase plan` prints the same hash before the merge.
         """
-        gated = sorted(
-            (step.node.id, change.path, json.dumps(change.want, default=str), change.impact.value)
-            for step in self.steps
-            for change in step.changes
-            if step.held.get(change.path) is Gate.APPROVAL
-        )
+        gated = sorted(_key(step, change) for step in self.steps for change in step.changes if step.held.get(change.path) is Gate.APPROVAL)
         return hashlib.sha256(json.dumps(gated).encode()).hexdigest()[:16] if gated else ""
 
     @property
@@ -118,17 +118,19 @@ def node_step(node: Node, target: Target[Any], answer: Answer, prior: Prior | No
     if isinstance(answer, ReconcileError):
         return Step(node, target, Action.HOLD, problem=answer, prior=prior)
     if isinstance(answer, Exception):
-        return Step(node, target, Action.HOLD, problem=Transient("Unexpected", f"{type(answer).__name__}: {answer}"), prior=prior)
+        return Step(node, target, Action.HOLD, problem=Transient("Unexpected", type(answer).__name__), prior=prior)
     if node.role is Role.EXTERNAL:
         if answer is None:
             return Step(node, target, Action.HOLD, problem=ReferenceNotFound(f"{node.type} {node.id} does not exist"), prior=prior)
         return Step(node, target, Action.NONE, observed=answer)
+    if node.task and answer is not None and answer.value != target.desired:
+        answer = prior = None  # what was asked for before: this is another request
     applied = Applied.decode(prior.applied) if prior else None
     if answer is None:
         known = prior is not None and bool(prior.external_id)
         missing = Change(EXISTENCE, None, "present", Impact.ONLINE, Cause.DRIFT if known and applied else Cause.PENDING)
         return Step(node, target, Action.CREATE, changes=(missing, *_contents(node.desired)), prior=prior)
-    if problem := _not_ours(node, target, answer, policy):
+    if problem := _not_ours(node, target, answer, policy, prior):
         return Step(node, target, Action.HOLD, observed=answer, problem=problem, prior=prior)
     changes = tuple(
         change for change in diff(target.desired, answer.value, applied, key, ignore=policy.ignored(node.id)) if change.path not in answer.under_way
@@ -144,9 +146,9 @@ def _contents(desired: Any) -> Iterable[Change]:
             yield Change(path, None, want, Impact.ONLINE)
 
 
-def _not_ours(node: Node, target: Target[Any], found: Observed[Any], policy: Policy) -> Terminal | None:
+def _not_ours(node: Node, target: Target[Any], found: Observed[Any], policy: Policy, prior: Prior | None) -> Terminal | None:
     if found.owner == target.owner:
-        if policy.adopt is Adopt.NEVER and not target.external_id and node.role is Role.OWNED:
+        if policy.adopt is Adopt.NEVER and prior is None and node.role is Role.OWNED:
             return Terminal("AdoptionRefused", f"{node.type} {found.external_id} exists and carries this object's identity, but policy.adopt is Never")
         return None
     if found.owner:
@@ -170,7 +172,7 @@ def prune_step(prior: Prior, target: Target[Any], answer: Answer) -> Step:
     if isinstance(answer, ReconcileError):
         return Step(node, target, Action.HOLD, problem=answer, prior=prior)
     if isinstance(answer, Exception):
-        return Step(node, target, Action.HOLD, problem=Transient("Unexpected", f"{type(answer).__name__}: {answer}"), prior=prior)
+        return Step(node, target, Action.HOLD, problem=Transient("Unexpected", type(answer).__name__), prior=prior)
     if answer is None:
         return Step(node, target, Action.DELETE, prior=prior)
     if answer.owner and answer.owner != target.owner:
@@ -180,14 +182,28 @@ def prune_step(prior: Prior, target: Target[Any], answer: Answer) -> Step:
     return Step(node, target, Action.DELETE, answer, (Change(EXISTENCE, "present", None, impact),), prior=prior)
 
 
-def gated(plan: Plan, policy: Policy, now: datetime, approved: str) -> Plan:
-    """The plan with every change that may not happen yet marked. `approved` is the hash a person approved: it opens what waits for
-    approval, never a window."""
+def _key(step: Step, change: Change) -> str:
+    """What identifies a change to whoever approves it."""
+    return json.dumps([step.node.id, change.path, json.dumps(change.want, default=str), change.impact.value])
+
+
+def gated(plan: Plan, policy: Policy, now: datetime, approved: str, granted: frozenset[str] = frozenset()) -> Plan:
+    """The plan with every change that may not happen yet marked.
+
+    `approved` is the hash a person approved: it opens all that waits for approval, never a window. `granted` are changes approved
+    in an earlier pass: they stay open until they are carried out, though the hash of what is left is another.
+    """
     marked = Plan(tuple(_with_gates(step, policy, now) for step in plan.steps))
-    if not approved or marked.hash != approved:
-        return marked
-    opened = (replace(step, held={path: to for path, to in step.held.items() if to is not Gate.APPROVAL}) for step in marked.steps)
-    return Plan(tuple(opened), approved)
+    waiting = {_key(step, change): (step, change) for step in marked.steps for change in step.changes if step.held.get(change.path) is Gate.APPROVAL}
+    left = Plan(tuple(_opened(step, granted) for step in marked.steps))
+    if approved and approved in (marked.hash, left.hash):
+        return Plan(tuple(_opened(step, frozenset(waiting)) for step in marked.steps), approved, frozenset(waiting))
+    return Plan(left.steps, granted=granted & waiting.keys())
+
+
+def _opened(step: Step, granted: frozenset[str]) -> Step:
+    opened = {change.path for change in step.changes if _key(step, change) in granted}
+    return replace(step, held={path: to for path, to in step.held.items() if to is not Gate.APPROVAL or path not in opened})
 
 
 def _with_gates(step: Step, policy: Policy, now: datetime) -> Step:

@@ -14,7 +14,7 @@ from securebase.core.fields import Impact, Paths
 from securebase.core.graph import Graph, Role, resolve
 from securebase.core.observe import make_plan, observe_batch, observe_graph, observe_priors, prunable, target_of
 from securebase.core.plan import EXISTENCE, Action, Plan, Prior, Step, gated, node_step, wanted_now
-from securebase.core.policy import Gate, Mode
+from securebase.core.policy import Adopt, Gate, Mode
 from securebase.core.subject import LONGEST_POLL, Memory, NodeResult, Report, Subject, World
 
 ABSENCE_SECONDS = 5.0
@@ -26,7 +26,8 @@ def reconcile(graph: Graph, subject: Subject, world: World, memory: Memory, *, p
     cached = {name: seen for name, seen in memory.seen.items() if seen.state is State.READY} if progress_only else None
     answers, attributes = observe_graph(graph, subject, world, Depth.FRESH, cached)
     pruned = observe_priors(prunable(graph, subject).values(), subject, world)
-    plan = make_plan(graph, subject, world, answers, pruned, attributes)
+    plan = make_plan(graph, subject, world, answers, pruned, attributes, memory.granted)
+    memory.granted = plan.granted
     memory.seen = {name: found for name, found in answers.items() if isinstance(found, Observed)}
     if subject.policy.mode is not Mode.ENFORCE:
         results = tuple(_observed_only(step, graph.removal_wave_of.get(step.node.id, 0), subject) for step in plan.steps)
@@ -100,7 +101,9 @@ class _Pass:
         except ReconcileError as error:
             state = "WAITING" if isinstance(error, Waiting) else State.FAILED.value
             after = error.after if isinstance(error, Waiting) else None
-            return NodeResult(self._prior_now(step), state, error, error.reason, error.message, step.drift, after)
+            prior = self._prior_now(step)
+            self.memory.seen.pop(step.node.id, None)  # what failed is read anew, whatever the next pass is for
+            return NodeResult(prior, state, error, error.reason, error.message, step.drift, after)
 
     def _prior_now(self, step: Step) -> Prior:
         seen = self.memory.seen.get(step.node.id)
@@ -119,6 +122,8 @@ class _Pass:
             raise step.problem
         step = self._settling(self._fought(step))
         match step.action:
+            case Action.CREATE if EXISTENCE in step.held:
+                raise Terminal("Fight", f"made again {self.memory.fights.limit} times and removed again: somebody else deletes {step.node.id}")
             case Action.CREATE:
                 return self._create(step)
             case Action.ADOPT | Action.UPDATE:
@@ -150,7 +155,7 @@ class _Pass:
             answer = observe_batch(self.world, step.node.type, step.node.region or self.subject.region, [target], Depth.FRESH)[step.node.id]
         now = datetime.fromtimestamp(self.world.now(), UTC)
         again = node_step(step.node, target, answer, step.prior, self.subject.policy, self.subject.key)
-        return gated(Plan((again,)), self.subject.policy, now, "").steps[0] if not self.subject.approved else replace(again, held=dict(step.held))
+        return gated(Plan((again,)), self.subject.policy, now, "", self.memory.granted).steps[0]
 
     def _fought(self, step: Step) -> Step:
         drifted = frozenset(f"{step.node.id}.{path}" for path in step.drift)
@@ -178,10 +183,11 @@ class _Pass:
         if step.prior and step.prior.external_id:
             self._confirm_absence(step)
             incarnation += 1
-            self.world.intend(step.node.id, incarnation)
+            self.world.intend(self._intent(step, incarnation))
+        elif step.prior is None and self.subject.policy.adopt is Adopt.NEVER:
+            self.world.intend(self._intent(step, incarnation))  # so that after a crash it is known as our own, not as something to adopt
         target = replace(step.target, external_id="")
         made = self._make(step, target, incarnation)
-        self.memory.absent_since.pop(step.node.id, None)
         self.created.append(step.node.id)
         self._note_repair(step)
         return self._keep(step, made[0], target.desired, incarnation=made[1])
@@ -192,10 +198,15 @@ class _Pass:
             made = driver.create(target, self.subject.identity.token(step.node.id, incarnation))
         except TokenSpent:
             incarnation += 1
-            self.world.intend(step.node.id, incarnation)
+            self.world.intend(self._intent(step, incarnation))
             made = driver.create(target, self.subject.identity.token(step.node.id, incarnation))
         self.memory.wrote_at[step.node.id] = self.world.now()
         return made, incarnation
+
+    def _intent(self, step: Step, incarnation: int) -> Prior:
+        """What status must say before the call: the next incarnation, and no external id any more, so that after a crash the new one
+        is searched for by identity and made with the same token."""
+        return replace(_remember(step, self._wave(step)), external_id="", applied="", incarnation=incarnation)
 
     def _confirm_absence(self, step: Step) -> None:
         since = self.memory.absent_since.setdefault(step.node.id, self.world.now())
@@ -235,11 +246,11 @@ class _Pass:
         driver, incarnation = self._driver(step), (step.prior.incarnation if step.prior else 0) + 1
         if replaces_in_place(driver) and driver.delete(step.target, step.observed) is not None:
             raise Waiting("Replacing", "the old one is being removed first, because its name cannot change", self._poll(step))
-        self.world.intend(step.node.id, incarnation)
+        old = replace(_remember(step, self._wave(step), step.observed), id=f"{step.node.id}{RETIRED}{incarnation - 1}")
+        self.world.intend(self._intent(step, incarnation), *([] if replaces_in_place(driver) else [old]))
         target = replace(step.target, external_id="")
         made, incarnation = self._make(step, target, incarnation)
         if not replaces_in_place(driver):
-            old = replace(_remember(step, self._wave(step), step.observed), id=f"{step.node.id}{RETIRED}{incarnation - 1}")
             self.retired.append(NodeResult(old, "WAITING", reason="Replaced", message="removed once nothing uses it", after=self._poll(step)))
         self.created.append(step.node.id)
         return self._keep(step, made, target.desired, incarnation=incarnation)
@@ -249,6 +260,7 @@ class _Pass:
         if observed is None:
             raise Transient("Unexpected", "nothing was observed")
         name = step.node.id
+        self.memory.absent_since.pop(name, None)
         self.memory.seen[name] = observed
         self.attributes[name] = observed.attributes
         self.existing.add(name)

@@ -43,6 +43,7 @@ class Memory:
     absent_since: dict[str, float] = field(default_factory=dict)
     seen: dict[str, Observed[Any]] = field(default_factory=dict)
     pending_since: dict[str, float] = field(default_factory=dict)
+    granted: frozenset[str] = frozenset()
     settle_scale: float = 1.0
 
     def poll_after(self, node: str, now: float) -> float:
@@ -60,8 +61,8 @@ class World(Protocol):
     def now(self) -> float:
         """Unix seconds."""
 
-    def intend(self, node: str, incarnation: int) -> None:
-        """Store that the next incarnation of a node is about to be made; returns once it is stored."""
+    def intend(self, *priors: Prior) -> None:
+        """Store these before something is made that must not be made twice; returns once they are stored."""
 
     def used_elsewhere(self, identity: Identity, type: str, external_id: str) -> bool:
         """Whether another object of this operator uses the same shared resource."""

@@ -58,7 +58,7 @@ class AccountWorld:
     clock: Callable[[], float]
     shared: SharedUse
     breaker: MassDeletion
-    store_intent: Callable[[str, int], None]
+    store_intent: Callable[..., None]
 
     def driver(self, type: str, region: str) -> Driver:
         return self.drivers.of(self.account.config, region, type)
@@ -66,8 +66,8 @@ class AccountWorld:
     def now(self) -> float:
         return self.clock()
 
-    def intend(self, node: str, incarnation: int) -> None:
-        self.store_intent(node, incarnation)
+    def intend(self, *priors: Prior) -> None:
+        self.store_intent(*priors)
 
     def used_elsewhere(self, identity: Identity, type: str, external_id: str) -> bool:
         return self.shared.others(self.account.config.account_id, identity, type, external_id)
@@ -163,10 +163,7 @@ class Composed:
 def account_and_subject(request: Request, accounts: Accounts) -> tuple[Account, Subject]:
     """The account an object uses, with its id proven, and the object as the core needs it."""
     namespace, spec = request.identity.namespace, request.spec
-    account = accounts.find(spec.account_ref.name if spec.account_ref else None, namespace)
-    who = accounts.verified(account)
-    if not account.config.account_id:
-        account = _with_id(account, who.account_id)
+    account = proven_account(accounts, spec.account_ref.name if spec.account_ref else None, namespace)
     subject = Subject(
         request.identity,
         policy_of(request.kind, spec, request.annotations),
@@ -178,8 +175,10 @@ def account_and_subject(request: Request, accounts: Accounts) -> tuple[Account, 
     return account, subject
 
 
-def _with_id(account: Account, account_id: str) -> Account:
-    return replace(account, config=replace(account.config, account_id=account_id))
+def proven_account(accounts: Accounts, name: str | None, namespace: str) -> Account:
+    """The account of that name, its id as AWS tells it; Terminal where the namespace may not use it."""
+    account = accounts.find(name, namespace)
+    return replace(account, config=replace(account.config, account_id=accounts.verified(account).account_id))
 
 
 def compose(request: Request, accounts: Accounts, sources: Sources) -> Composed:

@@ -69,15 +69,15 @@ class Lease:
 
     def release(self) -> None:
         """Give it up so that another replica can start at once."""
-        if self.held():
+        held, self._renewed = self.held(), float("-inf")  # first: nothing is written any more once another may lead
+        if held:
             self._put(self._api.get(f"{self._collection}/{self._name}"), holder="")
-        self._renewed = None
 
     def _try(self) -> bool:
         started = self._monotonic()
         try:
             taken = self._take()
-        except (ReconcileError, Conflict) as error:
+        except (ReconcileError, Conflict, Gone) as error:
             log.warning("the lease could not be renewed: %s", error)
             return False
         if taken:

@@ -207,6 +207,9 @@ class Operator:
                 self._again(key, outcome)
             except LeadershipLost:
                 _exit_without_lease()
+            except Exception:
+                log.exception("a pass over %s could not be ended", key)
+                self.queue.retry(key)
             finally:
                 self.queue.done(key)
                 self.parts.metrics.queue_depth(len(self.queue))
@@ -221,13 +224,14 @@ class Operator:
     def _again(self, key: Key, outcome: Outcome | None) -> None:
         if outcome is None:
             self.queue.succeeded(key)
-        elif outcome.backoff:
+            return
+        if outcome.backoff:
             delay = self.queue.retry(key)
             log.info("%s: %s, again in %.1f s", key, outcome.name, delay)
         else:
             self.queue.succeeded(key)
-            if outcome.after is not None:
-                self.queue.add(key, Reason.POLL, outcome.after)
+        if outcome.after is not None:
+            self.queue.add(key, Reason.SWEEP if outcome.name == "terminal" else Reason.POLL, outcome.after)
 
     async def _sweep(self) -> None:
         await self._watching.wait()

@@ -36,6 +36,7 @@ class _Waiting:
     due: float
     reason: Reason
     number: int
+    whole: bool  # an edit or a sweep is among the reasons: a poll's short look is not enough
 
 
 @dataclass(slots=True)
@@ -56,14 +57,15 @@ class WorkQueue:
 
     def add(self, key: Key, reason: Reason, after: float = 0.0) -> None:
         """Ask for a look at a key in `after` seconds; an earlier or more urgent request for the same key stands."""
-        due = self.clock() + after
+        due, whole = self.clock() + after, reason is not Reason.POLL
         known = self._waiting.get(key)
         if known is not None:
-            due, reason = min(due, known.due), min(reason, known.reason)
+            due, reason, whole = min(due, known.due), min(reason, known.reason), whole or known.whole
             if (due, reason) == (known.due, known.reason):
+                known.whole = whole
                 return
         number = next(self._numbers)
-        self._waiting[key] = _Waiting(due, reason, number)
+        self._waiting[key] = _Waiting(due, reason, number, whole)
         heapq.heappush(self._later, (due, number, key))
         self._changed.set()
 
@@ -71,7 +73,7 @@ class WorkQueue:
         """Ask for another look after a failure; returns the delay: doubling from `base` to `longest`, with jitter."""
         failures = self._failures[key] = self._failures.get(key, 0) + 1
         delay = min(self.longest, self.base * float(1 << min(failures - 1, 20))) * self.rng.uniform(0.5, 1.0)
-        self.add(key, Reason.POLL, delay)
+        self.add(key, Reason.SWEEP, delay)
         return delay
 
     def succeeded(self, key: Key) -> None:
@@ -113,7 +115,7 @@ class WorkQueue:
             if item[2] in self._held:
                 passed_over.append(item)
                 continue
-            found = item[2], entry.reason
+            found = item[2], Reason.SWEEP if entry.reason is Reason.POLL and entry.whole else entry.reason
         for item in passed_over:
             heapq.heappush(self._ready, item)
         if found is not None:

@@ -11,27 +11,44 @@ from typing import Any
 from securebase.clients.kubernetes import Conflict, Gone, Kubernetes, namespaced
 from securebase.core.conditions import READY, RECONCILING, STALLED, SYNCED, Condition
 from securebase.core.driver import State
-from securebase.core.errors import ReconcileError, Terminal, Transient
+from securebase.core.errors import ReconcileError, Terminal, Waiting
 from securebase.core.fields import spelled
 from securebase.core.finalise import Farewell, finalise
-from securebase.core.graph import Role, refers
+from securebase.core.graph import Graph, Role, refers
 from securebase.core.identity import Identity
 from securebase.core.kind import Kind
 from securebase.core.outcome import Outcome, of_error, of_farewell, of_report
-from securebase.core.policy import Mode, OnDelete
+from securebase.core.plan import Prior
+from securebase.core.policy import Mode, OnDelete, Policy
 from securebase.core.reconcile import reconcile
 from securebase.core.subject import NodeResult, Report, Subject
 from securebase.runtime.accounts import Account
-from securebase.runtime.engine import PREFIX, AccountWorld, Composed, Request, Sources, account_and_subject, compose, parsed, policy_of, problem_of
+from securebase.runtime.engine import (
+    PREFIX,
+    AccountWorld,
+    Composed,
+    Request,
+    Sources,
+    account_and_subject,
+    compose,
+    parsed,
+    policy_of,
+    problem_of,
+    proven_account,
+)
 from securebase.runtime.events import Recorder
 from securebase.runtime.objects import FINALIZER, Entry, Objects
 from securebase.runtime.queue import Key, Reason
 from securebase.runtime.shared import Process
-from securebase.runtime.status import Written, priors, status_of
+from securebase.runtime.status import Written, entry_of, priors, status_of
 from securebase.telemetry.metrics import Metrics
 
 log = logging.getLogger(__name__)
 RESYNC_SECONDS = 60.0
+
+
+_CHANGED_MEANWHILE = Outcome("conflict", (), backoff=True)
+"""The object was changed while a pass ran: nothing is told, it is read again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,21 +68,39 @@ class Reconciler:
         """One pass; None when there is nothing to do any more."""
         entry = self.objects.get(key)
         if entry is None:
+            self._gone(key)
             return None
         kind = self.kinds[key.kind]
         try:
-            if entry.deleting:
-                return self._farewell(kind, entry)
-            return self._pass(kind, entry, reason)
+            return self._farewell(kind, entry) if entry.deleting else self._pass(kind, entry, reason)
         except Gone:
-            return None  # deleted under us; the watch will say so
+            self._gone(key)
+            return None
         except Conflict:
-            return self._record(kind, entry, of_error(Transient("ObjectChanged", "the object was changed meanwhile; reading it again")), None)
+            return _CHANGED_MEANWHILE
         except ReconcileError as error:
-            return self._record(kind, entry, of_error(error), None)
+            return self._failed(kind, entry, error)
         except Exception as error:
             log.exception("a pass over %s failed unexpectedly", key)
-            return self._record(kind, entry, of_error(problem_of(error)), None)
+            return self._failed(kind, entry, problem_of(error))
+
+    def _failed(self, kind: Kind, entry: Entry, error: ReconcileError) -> Outcome | None:
+        """Tell what went wrong; when even that fails, the queue comes back."""
+        if entry.deleting and not isinstance(error, Waiting):
+            self.events.warning(entry.body, "DeletionBlocked", f"{error.reason}: {error.message}")
+        try:
+            return self._record(kind, entry, of_error(error), None)
+        except Gone:
+            self._gone(entry.key)
+            return None
+        except (Conflict, ReconcileError) as untold:
+            log.warning("%s: %s; the status could not be written: %s", entry.key, error, untold)
+            return replace(_CHANGED_MEANWHILE, name="transient")
+
+    def _gone(self, key: Key) -> None:
+        """The object does not exist any more, whether or not the watch has said so."""
+        self.objects.drop(key)
+        self.metrics.forget(*key)
 
     # --- reconciling
 
@@ -80,6 +115,7 @@ class Reconciler:
             entry.memory.fights.forget()
         self._note_references(kind, request)
         composed = compose(request, self.process.accounts, self.sources)
+        _same_account(entry, composed.account)
         if entry.graph is None and entry.ours and policy.mode is Mode.ENFORCE and entry.at_rest():
             return self._taken_up(entry, composed)
         if policy.mode is Mode.ENFORCE and not entry.ours:
@@ -92,12 +128,14 @@ class Reconciler:
             entry.swept_at = self.clock()
         outcome = of_report(report, policy)
         entry.settled = outcome.name == "ready" and not any(step.held for step in report.plan.steps)
+        if entry.settled:
+            entry.memory.seen.clear()  # whole configurations, of use only while something is under way
         self._note_shared(composed, report)
         written = self._written(kind, request, composed, report)
-        if written.outputs:
-            self._publish(entry, written.outputs)
-        self._tell(entry, report)
         entry.subject = replace(composed.subject, prior={node.prior.id: node.prior for node in report.results})
+        self._tell(entry, report)
+        if not self._publish(entry, written.outputs):
+            written = replace(written, outputs=entry.status.get("outputs") or {})  # not told as published: tried again
         return self._record(kind, entry, outcome, written)
 
     def _taken_up(self, entry: Entry, composed: Composed) -> Outcome:
@@ -134,12 +172,11 @@ class Reconciler:
         return namespaced(self.kinds[entry.key.kind].plural, entry.key.namespace, entry.key.name, subresource)
 
     def _world(self, entry: Entry, account: Account) -> AccountWorld:
-        def store_intent(node: str, incarnation: int) -> None:
-            known = {name: dict(item) for name, item in ((item["id"], item) for item in entry.status.get("resources") or ())}
-            if node in known:
-                known[node]["incarnation"] = incarnation
-                body = self.api.merge(self._path(entry, "status"), {"status": {"resources": list(known.values())}})
-                self.objects.written(entry, body)
+        def store_intent(*intents: Prior) -> None:
+            known = {item["id"]: item for item in entry.status.get("resources") or ()}
+            known |= {prior.id: entry_of(prior, "WAITING") for prior in intents}
+            patch = {"metadata": {"uid": entry.metadata["uid"]}, "status": {"resources": list(known.values())}}
+            self.objects.written(entry, self.api.merge(self._path(entry, "status"), patch))
 
         return self.process.world(account, store_intent)
 
@@ -151,8 +188,10 @@ class Reconciler:
         acknowledged = dict(request.acknowledged)
         if refresh := request.annotations.get(f"{PREFIX}refresh"):
             acknowledged["refresh"] = refresh
-        if report.plan.approved and all(result.problem is None for result in report.results):
-            acknowledged["approve"] = report.plan.approved
+        if request.annotations.get(f"{PREFIX}approve", "") != acknowledged.get("approve"):
+            acknowledged.pop("approve", None)
+        if report.plan.approved:
+            acknowledged["approve"] = report.plan.approved  # used; what it opened stays open until it is carried out
         results = [result for result in report.results if result.prior.role is not Role.EXTERNAL or result.state != State.READY.value]
         asked = request.requests()
         tasks: dict[str, Mapping[str, Any]] = {}
@@ -171,14 +210,20 @@ class Reconciler:
     def _farewell(self, kind: Kind, entry: Entry) -> Outcome | None:
         if not entry.ours:
             return None
-        request = self._request(kind, entry)
+        try:
+            request = self._request(kind, entry)
+        except Terminal as error:
+            return self._blind_farewell(kind, entry, error)
         policy = policy_of(kind, request.spec, entry.annotations)
         if policy.on_delete is OnDelete.RETAIN or self._definition_goes(kind):
-            self.events.normal(entry.body, "Retained", "the outside resources stay as they are")
-            self._let_go(entry)
+            self._retain(entry)
             return None
+        if policy.mode is not Mode.ENFORCE:
+            why = f"policy.mode is {policy.mode.value}: nothing is deleted outside; set Enforce to delete it, or policy.onDelete: Retain to let it go"
+            raise Waiting("DeletionPaused", why, policy.interval)
         self._note_references(kind, request)
         account, subject = account_and_subject(request, self.process.accounts)
+        _same_account(entry, account)
         if not policy.deletion_protection:
             self._admit(account, entry, subject)
         graph = None
@@ -186,17 +231,39 @@ class Reconciler:
             graph = compose(request, self.process.accounts, self.sources).graph
         except ReconcileError as error:
             log.info("%s goes by what its status records: %s", entry.key, error)
-        world = self._world(entry, account)
-        farewell = finalise(graph, subject, world, entry.memory)
-        entry.account = account
+        return self._finalised(kind, entry, account, subject, graph)
+
+    def _blind_farewell(self, kind: Kind, entry: Entry, error: Terminal) -> Outcome | None:
+        """The stored spec is not valid for this version: it goes by what its status records, where its status says."""
+        said = (entry.body.get("spec") or {}).get("policy") or {}
+        if said.get("onDelete") == OnDelete.RETAIN.value or self._definition_goes(kind):
+            self._retain(entry)
+            return None
+        if said.get("deletionProtection") or said.get("mode", Mode.ENFORCE.value) != Mode.ENFORCE.value:
+            raise error
+        identity = Identity(self.process.instance, *entry.key)
+        named = (entry.body.get("spec") or {}).get("accountRef") or {}
+        account = proven_account(self.process.accounts, named.get("name"), entry.key.namespace)
+        _same_account(entry, account)
+        subject = Subject(identity, Policy(), entry.status.get("region") or account.region, priors(entry.status))
+        self._admit(account, entry, subject)
+        return self._finalised(kind, entry, account, subject, None)
+
+    def _finalised(self, kind: Kind, entry: Entry, account: Account, subject: Subject, graph: Graph | None) -> Outcome | None:
+        farewell = finalise(graph, subject, self._world(entry, account), entry.memory)
+        entry.account, entry.graph = account, None
+        entry.subject = replace(subject, prior={result.prior.id: result.prior for result in farewell.results})
+        self._tell_farewell(entry, farewell)
         if farewell.done:
             self._let_go(entry)
             return None
-        entry.subject = replace(subject, prior={result.prior.id: result.prior for result in farewell.results})
-        self._tell_farewell(entry, farewell)
-        outcome = of_farewell(farewell)
-        acknowledged = dict(request.acknowledged)
-        return self._record(kind, entry, outcome, Written(farewell.results, None, {}, account.config.account_id, subject.region, acknowledged))
+        acknowledged = entry.status.get("acknowledged") or {}
+        written = Written(farewell.results, None, {}, account.config.account_id, subject.region, acknowledged)
+        return self._record(kind, entry, of_farewell(farewell), written)
+
+    def _retain(self, entry: Entry) -> None:
+        self.events.normal(entry.body, "Retained", "the outside resources stay as they are")
+        self._let_go(entry)
 
     def _admit(self, account: Account, entry: Entry, subject: Subject) -> None:
         scope = f"AwsAccount {account.name or '(ambient)'}"
@@ -213,8 +280,12 @@ class Reconciler:
         if entry.account is not None:
             identity = Identity(self.process.instance, *entry.key)
             self.process.shared.use(entry.account.config.account_id, identity, set())
+        if not rest:
+            self._gone(entry.key)
 
     def _tell_farewell(self, entry: Entry, farewell: Farewell) -> None:
+        for told in farewell.left_alone:
+            self.events.warning(entry.body, "LeftAlone", told)
         stuck = [result for result in farewell.results if result.state == State.FAILED.value]
         if stuck:
             self.events.warning(entry.body, "DeletionBlocked", f"{stuck[0].prior.id}: {stuck[0].message}")
@@ -225,13 +296,15 @@ class Reconciler:
         """Write the status when it changed, and nothing else."""
         generation = int(entry.metadata.get("generation") or 0)
         now = datetime.fromtimestamp(self.clock(), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        outcome = _without_false_alarm(outcome, entry)
         status = status_of(entry.status, outcome, written, generation, now)
         if status != entry.status:
-            self.objects.written(entry, self.api.merge(self._path(entry, "status"), {"status": _merge_patch(entry.status, status)}))
+            patch = {"metadata": {"uid": entry.metadata["uid"]}, "status": _merge_patch(entry.status, status)}
+            self.objects.written(entry, self.api.merge(self._path(entry, "status"), patch))
         if outcome.name in ("terminal", "denied"):
             entry.settled = False
-            ready = outcome.conditions[0]
-            self.events.warning(entry.body, ready.reason, ready.message)
+            why = outcome.conditions[-1]
+            self.events.warning(entry.body, why.reason, why.message)
             if outcome.after is None and not outcome.backoff:  # a state, not the end: looked at again at each interval
                 outcome = replace(outcome, after=entry.subject.policy.interval if entry.subject is not None else RESYNC_SECONDS)
         self._measure(entry, outcome, written)
@@ -239,8 +312,9 @@ class Reconciler:
 
     def _measure(self, entry: Entry, outcome: Outcome, written: Written | None) -> None:
         labels = (entry.key.kind, entry.key.namespace, entry.key.name)
-        ready = any(condition.type == "Ready" and condition.status for condition in outcome.conditions)
-        self.metrics.ready(*labels, ready)
+        for condition in outcome.conditions:
+            if condition.type == READY and condition.status is not None:
+                self.metrics.ready(*labels, condition.status)
         if written is not None and written.plan is not None:
             drift = frozenset(f"{result.prior.id}.{path}" for result in written.results for path in result.drift)
             entry.drift_since = (entry.drift_since or self.clock()) if drift else 0.0
@@ -249,7 +323,7 @@ class Reconciler:
 
     def _tell(self, entry: Entry, report: Report) -> None:
         labels = (entry.key.kind, entry.key.namespace, entry.key.name)
-        drifted = frozenset(f"{step.node.id}.{path}" if path else step.node.id for step in report.plan.steps for path in step.drift)
+        drifted = frozenset(report.drift) | frozenset(report.corrected)
         if fresh := drifted - entry.drift:
             self.metrics.drift_detected(*labels, len(fresh))
             self.events.warning(entry.body, "DriftDetected", f"changed outside: {_listed(fresh)}")
@@ -264,25 +338,48 @@ class Reconciler:
         if report.plan.hash:
             self.events.warning(entry.body, "ApprovalRequired", f"{PREFIX}approve={report.plan.hash} lets {report.plan.impact.value} changes happen")
 
-    def _publish(self, entry: Entry, outputs: Mapping[str, str]) -> None:
-        """The outputs as a ConfigMap owned by the object; applied only when they changed."""
-        if dict(entry.status.get("outputs") or {}) == dict(outputs):
-            return
-        name, metadata = entry.key.name, entry.metadata
-        owner = {"apiVersion": entry.body["apiVersion"], "kind": entry.key.kind, "name": name, "uid": metadata["uid"], "controller": True}
-        body = {
-            "apiVersion": "v1",
-            "kind": "ConfigMap",
-            "metadata": {"name": f"{name}-outputs", "namespace": entry.key.namespace, "ownerReferences": [owner]},
-            "data": dict(outputs),
-        }
-        self.api.apply(f"/api/v1/namespaces/{entry.key.namespace}/configmaps/{name}-outputs", body)
+    def _publish(self, entry: Entry, outputs: Mapping[str, str]) -> bool:
+        """The outputs as a ConfigMap owned by the object, written when they changed; whether they stand there now."""
+        if not outputs or dict(entry.status.get("outputs") or {}) == dict(outputs):
+            return True
+        try:
+            self._write_outputs(entry, outputs)
+        except (ReconcileError, Conflict, Gone) as error:
+            log.warning("%s: the outputs could not be published: %s", entry.key, error)
+            self.events.warning(entry.body, "OutputsNotPublished", f"ConfigMap {entry.key.name}-outputs: {error}")
+            return False
+        return True
+
+    def _write_outputs(self, entry: Entry, outputs: Mapping[str, str]) -> None:
+        name, metadata = f"{entry.key.name}-outputs", entry.metadata
+        collection = f"/api/v1/namespaces/{entry.key.namespace}/configmaps"
+        owner = {"apiVersion": entry.body["apiVersion"], "kind": entry.key.kind, "name": entry.key.name, "uid": metadata["uid"], "controller": True}
+        body = {"metadata": {"name": name, "ownerReferences": [owner]}, "data": dict(outputs)}
+        try:
+            self.api.create(collection, {"apiVersion": "v1", "kind": "ConfigMap", **body})
+        except Conflict:
+            there = self.api.get(f"{collection}/{name}")
+            if not any(reference.get("uid") == metadata["uid"] for reference in there["metadata"].get("ownerReferences") or ()):
+                raise Terminal("NameTaken", "exists and belongs to somebody else; rename or remove it") from None
+            gone = dict.fromkeys((there.get("data") or {}).keys() - outputs.keys())
+            self.api.merge(f"{collection}/{name}", {"data": {**outputs, **gone}})
 
 
 def _paused() -> Outcome:
     why = "policy.mode is Paused, or the annotation securebase.io/pause is set: nothing is read or written"
     unknown = (Condition(name, None, "Paused", why) for name in (READY, SYNCED))
     return Outcome("paused", (*unknown, Condition(RECONCILING, False, "Paused"), Condition(STALLED, False, "Paused")))
+
+
+def _same_account(entry: Entry, account: Account) -> None:
+    """What was made in one account is not found in another: it would be made again there, and left behind here."""
+    before = entry.status.get("account")
+    if before and account.config.account_id != before:
+        raise Terminal(
+            "AccountChanged",
+            f"the resources are in account {before}, and the object now leads to {account.config.account_id}; "
+            "name the AwsAccount of the old one in accountRef, or make a second object and delete this one",
+        )
 
 
 def _task_status(result: NodeResult, desired: Any) -> dict[str, Any]:
@@ -296,6 +393,14 @@ def _task_status(result: NodeResult, desired: Any) -> dict[str, Any]:
 def _fields(desired: Any) -> Iterator[tuple[str, Any]]:
     for field in fields(desired):
         yield field.name, getattr(desired, field.name)
+
+
+def _without_false_alarm(outcome: Outcome, entry: Entry) -> Outcome:
+    """That AWS could not be asked for a moment says nothing about what runs there: Ready and Synced stay as they were."""
+    known = {condition.get("type") for condition in entry.status.get("conditions") or ()}
+    if READY not in known or not (outcome.name == "transient" or any(condition.reason == "RateLimited" for condition in outcome.conditions)):
+        return outcome
+    return replace(outcome, conditions=tuple(condition for condition in outcome.conditions if condition.type not in (READY, SYNCED)))
 
 
 def _merge_patch(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, Any]:

@@ -22,6 +22,6 @@ class Process:
     breaker: MassDeletion
     clock: Callable[[], float]
 
-    def world(self, account: Account, store_intent: Callable[[str, int], None]) -> AccountWorld:
+    def world(self, account: Account, store_intent: Callable[..., None]) -> AccountWorld:
         """The outside of one object's pass."""
         return AccountWorld(self.drivers, account, self.clock, self.shared, self.breaker, store_intent)

@@ -92,6 +92,11 @@ def _resources(results: Sequence[NodeResult]) -> list[dict[str, Any]]:
     return sorted(entries, key=lambda entry: (entry.get("wave", 0), entry["id"]))
 
 
+def entry_of(prior: Prior, state: str) -> dict[str, Any]:
+    """One resource as status remembers it."""
+    return _entry(NodeResult(prior, state), full=False)
+
+
 def _entry(result: NodeResult, full: bool) -> dict[str, Any]:
     prior = result.prior
     entry: dict[str, Any] = {"id": prior.id, "type": prior.type, "state": result.state}
@@ -112,9 +117,7 @@ def _entry(result: NodeResult, full: bool) -> dict[str, Any]:
 
 def _plan(plan: Plan, *, everything: bool) -> dict[str, Any] | None:
     """What is not done yet and why: held changes, or, where nothing may be written, all of them."""
-    held = [
-        (step, change) for step in plan.steps for change in step.changes if everything or change.path in step.held or step.action is Action.HOLD
-    ]
+    held = [(step, change) for step in plan.steps for change in step.changes if everything or change.path in step.held or step.action is Action.HOLD]
     if not held:
         return None
     changes = [

@@ -9,14 +9,15 @@ from typing import Any
 
 from securebase.clients.aws import AwsAccountConfig
 from securebase.core.driver import Answer, Depth, Observed, Target
-from securebase.core.errors import ReconcileError
+from securebase.core.errors import ReconcileError, ReferenceNotFound, Terminal
 from securebase.core.graph import Graph
+from securebase.core.identity import Identity
 from securebase.core.observe import make_plan, targets_of
-from securebase.core.plan import Plan
+from securebase.core.plan import Action, Plan, Prior, Step
 from securebase.core.policy import Mode
 from securebase.core.subject import Subject
 from securebase.runtime.accounts import Account
-from securebase.runtime.engine import AccountWorld
+from securebase.runtime.engine import AccountWorld, problem_of
 from securebase.runtime.objects import Entry, Objects
 from securebase.runtime.queue import Key
 from securebase.runtime.shared import Process
@@ -70,17 +71,19 @@ class Sweeper:
                 chosen.append(_Swept(entry.key, entry.graph, entry.subject))
             else:
                 wanted.append(entry.key)
-        answers, attributes = self._observe(chosen, world)
+        answers, attributes, heard = self._observe(chosen, world)
         for swept in chosen:
             plan = make_plan(swept.graph, swept.subject, world, answers[swept.key], {}, attributes[swept.key])
             if _differs(plan):
                 wanted.append(swept.key)
-        for region in {node.region or swept.subject.region for swept in chosen for node in swept.graph}:
+        silent = {region for region, answered in heard.items() if not answered}
+        for region in {node.region or swept.subject.region for swept in chosen for node in swept.graph} - silent:
             self.metrics.swept(account.config.account_id, region, now)
         return wanted
 
-    def _observe(self, chosen: list[_Swept], world: AccountWorld) -> tuple[_Answers, _Attributes]:
-        """Observe all objects wave by wave: one call of a driver for everything of its type in a region."""
+    def _observe(self, chosen: list[_Swept], world: AccountWorld) -> tuple[_Answers, _Attributes, dict[str, bool]]:
+        """Observe all objects wave by wave: one call of a driver for everything of its type in a region. With it, which regions answered."""
+        heard: dict[str, bool] = {}
         answers: _Answers = {swept.key: {} for swept in chosen}
         attributes: _Attributes = {swept.key: {} for swept in chosen}
         for wave in range(max((len(swept.graph.waves) for swept in chosen), default=0)):
@@ -93,27 +96,24 @@ class Sweeper:
                     batch = batches.setdefault((node.type, node.region or swept.subject.region), [])
                     batch.append((swept.key, targets[node.id]))
             for (type_, region), batch in batches.items():
-                self._observe_batch(world, type_, region, batch, answers, attributes)
-        return answers, attributes
+                found = self._observe_batch(world, type_, region, [target for _, target in batch])
+                heard[region] = heard.get(region, False) or any(not isinstance(answer, Exception) for answer in found.values())
+                for key, target in batch:
+                    answer = answers[key][target.node] = found.get(target.key)
+                    if isinstance(answer, Observed):
+                        attributes[key][target.node] = answer.attributes
+        return answers, attributes, heard
 
-    def _observe_batch(
-        self,
-        world: AccountWorld,
-        type_: str,
-        region: str,
-        batch: list[tuple[Key, Target[Any]]],
-        answers: _Answers,
-        attributes: _Attributes,
-    ) -> None:
+    def _observe_batch(self, world: AccountWorld, type_: str, region: str, targets: list[Target[Any]]) -> Mapping[tuple[Identity, str], Answer]:
+        """One driver's answers; its failure as a whole is every target's, and no other driver's."""
         try:
-            found = world.driver(type_, region).observe([target for _, target in batch], Depth.SWEEP)
+            return world.driver(type_, region).observe(targets, Depth.SWEEP)
         except ReconcileError as error:
             log.warning("a sweep could not read %s in %s: %s", type_, region, error)
-            found = {target.key: error for _, target in batch}
-        for key, target in batch:
-            answer = answers[key][target.node] = found.get(target.key)
-            if isinstance(answer, Observed):
-                attributes[key][target.node] = answer.attributes
+            return dict.fromkeys([target.key for target in targets], error)
+        except Exception as error:
+            log.exception("a sweep over %s in %s failed unexpectedly", type_, region)
+            return dict.fromkeys([target.key for target in targets], problem_of(error))
 
 
 def _age(entry: Entry, now: float) -> float:
@@ -123,8 +123,14 @@ def _age(entry: Entry, now: float) -> float:
 
 
 def _differs(plan: Plan) -> bool:
-    return not plan.is_empty() or any(step.observed is not None and step.observed.state != "READY" for step in plan.steps)
+    """Whether a pass is worth it. What could not be read is unknown, not different: the next sweep looks again."""
+    known = [step for step in plan.steps if not _unreadable(step)]
+    return any(step.action is not Action.NONE or (step.observed is not None and step.observed.state != "READY") for step in known)
 
 
-def _no_intents(node: str, incarnation: int) -> None:
+def _unreadable(step: Step) -> bool:
+    return step.action is Action.HOLD and step.observed is None and not isinstance(step.problem, (Terminal, ReferenceNotFound))
+
+
+def _no_intents(*priors: Prior) -> None:
     raise AssertionError("a sweep never writes")

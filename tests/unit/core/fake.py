@@ -12,6 +12,7 @@ from securebase.core.driver import Answer, Depth, Driver, Key, Observed, State, 
 from securebase.core.fields import Impact, SecretValue, managed
 from securebase.core.graph import Graph, Node, references
 from securebase.core.identity import Identity
+from securebase.core.plan import Prior
 from securebase.core.policy import Policy
 from securebase.core.reconcile import reconcile
 from securebase.core.subject import Memory, Report, Subject
@@ -157,8 +158,8 @@ class FakeWorld:
     def now(self) -> float:
         return self.time
 
-    def intend(self, node: str, incarnation: int) -> None:
-        self.intents.append((node, incarnation))
+    def intend(self, *priors: Prior) -> None:
+        self.intents += [(prior.id, prior.incarnation) for prior in priors]
 
     def used_elsewhere(self, identity: Identity, type: str, external_id: str) -> bool:
         return (type, external_id) in self.users

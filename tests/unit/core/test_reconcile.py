@@ -323,6 +323,16 @@ def test_a_missing_external_node_is_a_reference_not_found_and_what_needs_it_wait
     assert outcome.conditions[0].reason == "ReferenceNotFound" and outcome.after is not None and outcome.after <= 5
 
 
+def test_what_could_be_looked_for_without_its_references_is_not_looked_for_again_when_they_are_known() -> None:
+    bench = Bench()
+    bench.run(node("a"), node("b", partner=Ref("a", "id")))
+    assert len(bench.world.outside.reads) == 2  # one a wave
+    bench = Bench()
+    bench.run(node("a"), node("b", name=Ref("a", "id")))
+    assert len(bench.world.outside.reads) == 3
+    assert bench.writes() == [("create", "a"), ("create", "b")]
+
+
 def test_a_progress_pass_reads_only_what_was_not_ready() -> None:
     bench = Bench()
     bench.run(node("a"), node("b"))
