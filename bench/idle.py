@@ -22,7 +22,8 @@ def run(
 ) -> list[Figure]:
     """Create, wait until nothing was written for `quiet` seconds, watch `sweeps` sweeps, then change one field of each class behind the
     operator's back."""
-    with stage.operator("idle") as running:
+    settling = {} if quiet else {"settle_scale": "0"}  # else a change right after the creation would not count as drift yet
+    with stage.operator("idle", **settling) as running:
         running.make_buckets(objects)
         running.create([running.manifest(number) for number in range(objects)])
         running.wait_ready(objects, deadline=60 + objects)

@@ -106,8 +106,9 @@ class _Pass:
             return NodeResult(prior, state, error, error.reason, error.message, step.drift, after)
 
     def _prior_now(self, step: Step) -> Prior:
-        seen = self.memory.seen.get(step.node.id)
-        return _remember(step, self._wave(step), step.observed or seen)
+        """What to remember of a step that did not come through: never the id of something that is not ours, or it would be deleted one day."""
+        seen = self.memory.seen.get(step.node.id) or step.observed
+        return _remember(step, self._wave(step), seen if seen is not None and seen.owner == step.target.owner else None)
 
     def _poll(self, step: Step) -> float:
         return self.memory.poll_after(step.node.id, self.world.now())

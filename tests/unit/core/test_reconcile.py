@@ -328,7 +328,7 @@ def test_what_could_be_looked_for_without_its_references_is_not_looked_for_again
     bench.run(node("a"), node("b", partner=Ref("a", "id")))
     assert len(bench.world.outside.reads) == 2  # one a wave
     bench = Bench()
-    bench.run(node("a"), node("b", name=Ref("a", "id")))
+    bench.run(node("a"), node("b", desired=thing(Ref("a", "id"))))
     assert len(bench.world.outside.reads) == 3
     assert bench.writes() == [("create", "a"), ("create", "b")]
 
