@@ -109,6 +109,7 @@ def build(settings: Settings, redactor: Redactor) -> Parts:
         lease=lease,
         metrics=metrics,
         heartbeat=heartbeat,
+        list_names=lambda plural: _names(api, plural, settings.watched()),
         watch_secrets=lambda changed: SecretWatch(api, settings.secrets_in(), changed),
         identity=identity,
         namespaces=settings.watched(),
@@ -131,6 +132,14 @@ class _Observer:
     def aws_throttle_wait(self, service: str, operation: str, seconds: float) -> None:
         self._metrics.aws_throttle_wait(service, operation, seconds)
         self._heartbeat.progress()
+
+
+def _names(api: Kubernetes, plural: str, namespaces: tuple[str, ...]) -> set[tuple[str, str]]:
+    """(namespace, name) of every object of ours; by namespace where the watch is restricted to some (patterns are listed as a whole)."""
+    exact = namespaces if namespaces and not any("*" in name for name in namespaces) else ()
+    scopes = [f"/namespaces/{name}" for name in exact] or [""]
+    found = (item for scope in scopes for item in api.list_metadata(f"/apis/{GROUP}/{VERSION}{scope}/{plural}"))
+    return {(item["namespace"], item["name"]) for item in found}
 
 
 def _require_definitions(api: Kubernetes) -> None:

@@ -10,7 +10,7 @@ from pydantic import Field, StringConstraints
 from securebase.api.base import ApiModel, ListMap, ListSet, Matches, Rule, Rules, Transition
 from securebase.api.meta import KubernetesObject, Tags, tag_rule
 from securebase.api.scalars import AccountId, Region
-from securebase.api.status import Condition, Count, StatusModel, Timestamp
+from securebase.api.status import Condition, Count, StatusModel
 
 RoleArn = Annotated[
     str,
@@ -85,7 +85,6 @@ class AwsAccountStatus(StatusModel):
     """Who AWS says the operator is."""
     used_by: Count | None = None
     """How many objects use the account; while any does, it cannot be deleted."""
-    checked_at: Timestamp | None = None
 
 
 class AwsAccount(KubernetesObject):

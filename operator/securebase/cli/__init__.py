@@ -42,11 +42,14 @@ def plan(
     instance: Instance = "",
     output: Format = Output.TEXT,
     namespace: Annotated[str, typer.Option("--namespace", "-n", help="Namespace of objects that name none.")] = "default",
+    cluster: Annotated[
+        bool, typer.Option("--cluster", help="Read the objects' status from the cluster too: also shows DNS records that would be removed.")
+    ] = False,
 ) -> None:
     """Show what would change in AWS, without a cluster. Nothing is written. The plan hash is the one the operator will show."""
     from securebase.cli.plan import plan_files
 
-    raise typer.Exit(plan_files(files, instance, namespace, as_json=output is Output.JSON))
+    raise typer.Exit(plan_files(files, instance, namespace, as_json=output is Output.JSON, cluster=cluster))
 
 
 @app.command(epilog="**Examples**\n\n`securebase drift`\n\n`securebase drift -n web -o json`\n\nExit code: 0 no drift, 2 drift, 1 an error.")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 from pydantic import ValidationError
 from rich.console import Console
@@ -13,18 +13,21 @@ from securebase.cli.documents import FileSources, Manifests, Unreadable, read
 from securebase.cli.planning import Planned, planned
 from securebase.cli.render import print_json, print_plan
 from securebase.cli.surroundings import reading_process
+from securebase.clients.kubernetes import Gone, Kubernetes, load_configuration, namespaced
 from securebase.core.errors import ReconcileError
 from securebase.core.identity import Identity
+from securebase.core.kind import Kind
 from securebase.kinds.registry import KINDS
 from securebase.runtime.accounts import Account, account_of
 from securebase.runtime.engine import Request, parsed
 from securebase.runtime.shared import Process
+from securebase.runtime.status import priors
 from securebase.telemetry.redaction import Redactor
 
 _KINDS = {kind.kind: kind for kind in KINDS}
 
 
-def plan_files(files: Sequence[str], instance: str, namespace: str, *, as_json: bool) -> int:
+def plan_files(files: Sequence[str], instance: str, namespace: str, *, as_json: bool, cluster: bool) -> int:
     """Plan everything in the files; the exit code."""
     errors = Console(stderr=True, highlight=False)
     if not instance:
@@ -44,7 +47,12 @@ def plan_files(files: Sequence[str], instance: str, namespace: str, *, as_json: 
     if not chosen:
         errors.print("no object of securebase.io is among the files")
         return 1
-    done = [_plan_one(document, process, manifests) for document in chosen]
+    try:
+        statuses = ClusterStatuses(Kubernetes(load_configuration())) if cluster else NoStatuses()
+        done = [_plan_one(document, process, manifests, statuses) for document in chosen]
+    except ReconcileError as error:
+        errors.print(str(error), markup=False)
+        return 1
     if as_json:
         print_json(done)
     else:
@@ -52,6 +60,36 @@ def plan_files(files: Sequence[str], instance: str, namespace: str, *, as_json: 
         for one in done:
             print_plan(one, console)
     return exit_code(done)
+
+
+class Statuses(Protocol):
+    """What is known of an object besides its manifest."""
+
+    def of(self, kind: Kind, namespace: str, name: str) -> Mapping[str, Any]:
+        """Its status; {} when it has none."""
+
+
+class NoStatuses:
+    """Without a cluster."""
+
+    def of(self, kind: Kind, namespace: str, name: str) -> Mapping[str, Any]:
+        """Nothing is known."""
+        return {}
+
+
+class ClusterStatuses:
+    """As the API server holds them."""
+
+    def __init__(self, api: Kubernetes) -> None:
+        self._api = api
+
+    def of(self, kind: Kind, namespace: str, name: str) -> Mapping[str, Any]:
+        """The status of the object of that name, if it exists."""
+        try:
+            status: Mapping[str, Any] = self._api.get(namespaced(kind.plural, namespace, name)).get("status") or {}
+        except Gone:
+            return {}
+        return status
 
 
 def exit_code(done: Sequence[Planned]) -> int:
@@ -69,7 +107,7 @@ def _accounts(manifests: Manifests) -> dict[str, Account]:
     return {account.name: account for account in found}
 
 
-def _plan_one(document: Mapping[str, Any], process: Process, manifests: Manifests) -> Planned:
+def _plan_one(document: Mapping[str, Any], process: Process, manifests: Manifests, statuses: Statuses) -> Planned:
     metadata = document["metadata"]
     where = str(document.get("kind")), str(metadata["namespace"]), str(metadata.get("name", ""))
     kind = _KINDS.get(where[0])
@@ -80,5 +118,6 @@ def _plan_one(document: Mapping[str, Any], process: Process, manifests: Manifest
     except ReconcileError as error:
         unknown = unknown_fields(kind.model, document)
         return Planned(*where, problem="; ".join(map(str, unknown)) if unknown else str(error))
-    request = Request(kind, Identity(process.instance, *where), spec, dict(metadata.get("annotations") or {}))
-    return planned(request, process, FileSources(manifests), search=True)
+    status = statuses.of(kind, *where[1:])
+    request = Request(kind, Identity(process.instance, *where), spec, dict(metadata.get("annotations") or {}), priors(status), status.get("acknowledged") or {})
+    return planned(request, process, FileSources(manifests), search=not status)

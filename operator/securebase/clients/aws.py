@@ -90,6 +90,10 @@ class AwsScope:
     def __repr__(self) -> str:
         return f"AwsScope({self.account_id or 'ambient'}, {self.region})"
 
+    def at_home(self) -> AwsScope:
+        """The same account in its own region, where what is not global lives by default."""
+        return self._clients.scope(self._account, self._account.region)
+
     def call(self, service: str, operation: str, /, **params: Any) -> dict[str, Any]:
         """One request; `operation` in snake case as in boto3. The answer as botocore parses it."""
         with self._translating(service, operation, params):

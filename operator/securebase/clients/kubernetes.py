@@ -91,6 +91,11 @@ class Kubernetes:
         metadata = found["metadata"]
         return SecretValue(base64.b64decode(encoded).decode(), f"{metadata['uid'][:8]}.{metadata['resourceVersion']}")
 
+    def list_metadata(self, path: str) -> list[dict[str, Any]]:
+        """The metadata of everything in a collection, and nothing else of it."""
+        found = json.loads(self._metadata(path, "PartialObjectMetadataList").read())
+        return [item["metadata"] for item in found.get("items") or ()]
+
     def watch_metadata(self, path: str, seconds: int, stop: Callable[[], bool]) -> Iterator[tuple[str, dict[str, Any]]]:
         """List, then watch a collection's metadata for `seconds`: ("LISTED", item) for each of the list, then (event type, object).
 

@@ -80,7 +80,11 @@ class Node:
 
     def dependencies(self) -> frozenset[str]:
         """Ids of the nodes this one needs."""
-        return self.after | frozenset(node for text in _texts(self.desired) for node, _ in references(text))
+        return self.after | self.references()
+
+    def references(self) -> frozenset[str]:
+        """Ids of the nodes whose attributes stand in what is desired."""
+        return frozenset(node for text in _texts(self.desired) for node, _ in references(text))
 
 
 class InvalidGraph(ValueError):
@@ -88,9 +92,13 @@ class InvalidGraph(ValueError):
 
 
 class Graph:
-    """Nodes by id, in topological waves. Built once, never changed."""
+    """Nodes by id, in topological waves. Built once, never changed.
 
-    __slots__ = ("complete", "needs", "nodes", "removal_wave_of", "wave_of", "waves")
+    waves          the order of writes: what a node needs comes before it
+    reading_waves  the order of reads: what a node takes a value from comes before it. Fewer, so that more of one type is read at once
+    """
+
+    __slots__ = ("complete", "needs", "nodes", "reading_waves", "removal_wave_of", "wave_of", "waves")
 
     def __init__(self, nodes: Iterable[Node], *, complete: bool = True) -> None:
         """`complete=False`: composed from an incomplete gathering; what is missing here is then never pruned."""
@@ -103,13 +111,14 @@ class Graph:
         for name, needed in self.needs.items():
             if unknown := needed - self.nodes.keys():
                 raise InvalidGraph(f"{name!r} refers to {sorted(unknown)}, which the graph does not have")
-        self.waves: tuple[tuple[Node, ...], ...] = tuple(self._waves())
+        self.waves: tuple[tuple[Node, ...], ...] = tuple(self._waves(self.needs))
+        self.reading_waves = tuple(self._waves({node.id: node.references() for node in self.nodes.values()}))
         self.wave_of: dict[str, int] = {node.id: wave for wave, nodes in enumerate(self.waves) for node in nodes}
         self.removal_wave_of = {name: 0 if self.nodes[name].lingers else wave for name, wave in self.wave_of.items()}
         self.complete = complete
 
-    def _waves(self) -> Iterator[tuple[Node, ...]]:
-        sorter = TopologicalSorter(self.needs)
+    def _waves(self, needs: Mapping[str, frozenset[str]]) -> Iterator[tuple[Node, ...]]:
+        sorter = TopologicalSorter(needs)
         try:
             sorter.prepare()
         except CycleError as cycle:

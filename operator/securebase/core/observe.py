@@ -41,7 +41,7 @@ def observe_graph(
     """Observe every node, wave by wave, one call a type and region. `cached` observations are taken as they are."""
     answers: dict[str, Answer] = {}
     attributes: dict[str, Mapping[str, str]] = {}
-    for wave in graph.waves:
+    for wave in graph.reading_waves:
         batches: dict[tuple[str, str], list[Target[Any]]] = {}
         for node in wave:
             if cached and node.id in cached:

@@ -17,6 +17,9 @@ STORM_SECONDS: Final = 60.0
 LAG_SECONDS: Final = 60.0
 """How long an outside's listing may miss what we just wrote."""
 
+KEPT_SECONDS: Final = 6 * 3600.0
+"""How long the answer to something that nobody asks for any more is kept."""
+
 _NEVER: Final = float("-inf")
 
 
@@ -134,7 +137,10 @@ class Read(Generic[V]):
 
 
 class Turns(Generic[K, V]):
-    """Answers of what can only be read one by one: each round a slice of the keys is read again, the longest unread first."""
+    """Answers of what can only be read one by one: each round a slice of the keys is read again, the longest unread first.
+
+    A round may be about some of the keys only: objects are compared at intervals of their own. What is gone for `KEPT_SECONDS` is forgotten.
+    """
 
     def __init__(self, clock: Callable[[], float], share: float = 0.1, at_least: int = 10) -> None:
         self._clock = clock
@@ -142,12 +148,13 @@ class Turns(Generic[K, V]):
         self._at_least = at_least
         self._lock = threading.Lock()
         self._reads: dict[K, Read[V]] = {}
+        self._asked: dict[K, float] = {}
 
     def round(self, keys: Iterable[K], read: Callable[[Sequence[K]], Mapping[K, V]]) -> Mapping[K, Read[V]]:
-        """Answers for all the keys, those whose turn it is just read. Keys not asked for any more are forgotten."""
+        """Answers for all the keys, those whose turn it is just read."""
         with self._lock:
             wanted = list(dict.fromkeys(keys))
-            self._reads = {key: self._reads[key] for key in wanted if key in self._reads}
+            self._forget_old(wanted)
             due = sorted(wanted, key=lambda key: self._reads[key].at if key in self._reads else float("-inf"))
             unread = sum(key not in self._reads for key in wanted)
             due = due[: max(unread, self._at_least, round(len(wanted) * self._share))]
@@ -156,6 +163,12 @@ class Turns(Generic[K, V]):
         with self._lock:
             self._reads.update({key: Read(value, now) for key, value in fresh.items()})
             return {key: self._reads[key] for key in wanted if key in self._reads}
+
+    def _forget_old(self, wanted: Iterable[K]) -> None:
+        now = self._clock()
+        self._asked.update(dict.fromkeys(wanted, now))
+        self._reads = {key: read for key, read in self._reads.items() if now - max(read.at, self._asked.get(key, read.at)) < KEPT_SECONDS}
+        self._asked = {key: at for key, at in self._asked.items() if now - at < KEPT_SECONDS}
 
     def put(self, key: K, value: V) -> None:
         """Remember an answer that was read, or written, out of turn."""

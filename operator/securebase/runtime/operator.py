@@ -6,14 +6,15 @@ import asyncio
 import logging
 import os
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any, cast
 
 import kopf
 
-from securebase.clients.kubernetes import GROUP, VERSION
+from securebase.clients.kubernetes import GROUP, VERSION, Gone
+from securebase.core.errors import ReconcileError
 from securebase.core.kind import Kind
 from securebase.core.outcome import Outcome
 from securebase.runtime import account_passes, http
@@ -30,6 +31,7 @@ from securebase.telemetry.metrics import Metrics
 
 log = logging.getLogger(__name__)
 SWEEP_TICK = 1.0
+RECALL_SECONDS = 300.0
 DRAIN_SECONDS = 20.0
 LOST_LEADERSHIP = 70
 """Exit code of a replica that lost its lease."""
@@ -49,6 +51,7 @@ class Parts:
     lease: Lease
     metrics: Metrics
     heartbeat: Heartbeat
+    list_names: Callable[[str], Collection[tuple[str, str]]]
     watch_secrets: Callable[[Callable[[str, str], None]], SecretWatch]
     identity: str
     namespaces: tuple[str, ...]
@@ -82,7 +85,7 @@ class Operator:
 
         secrets = parts.watch_secrets(secret_changed)
         secrets.start()
-        tasks = [asyncio.create_task(self._beat()), asyncio.create_task(self._lead(pool))]
+        tasks = [asyncio.create_task(self._beat()), asyncio.create_task(self._lead(pool)), asyncio.create_task(self._recall())]
         claiming = asyncio.create_task(self._claim())
         stopped: asyncio.Task[Any] = asyncio.create_task(stop.wait())
         ended, _ = await asyncio.wait({watches, *tasks, stopped}, return_when=asyncio.FIRST_COMPLETED)
@@ -248,6 +251,21 @@ class Operator:
         would cancel every task of the loop, the Lease's renewal among them."""
         await self._watching.wait()
         self.claim_signals()
+
+    async def _recall(self) -> None:
+        """A watch that had to start over tells what there is, not what went meanwhile: what is not listed any more is let go here."""
+        while True:
+            await asyncio.sleep(RECALL_SECONDS)
+            for kind in self.parts.kinds.values():
+                known = [entry.key for entry in self.parts.objects if entry.key.kind == kind.kind]
+                try:
+                    there = await asyncio.to_thread(self.parts.list_names, kind.plural)
+                except (ReconcileError, Gone) as error:
+                    log.warning("what there is of %s could not be listed: %s", kind.plural, error)
+                    continue
+                for key in known:
+                    if (key.namespace, key.name) not in there:
+                        self._gone(key)
 
     async def _beat(self) -> None:
         while True:

@@ -79,6 +79,8 @@ class Sweeper:
         silent = {region for region, answered in heard.items() if not answered}
         for region in {node.region or swept.subject.region for swept in chosen for node in swept.graph} - silent:
             self.metrics.swept(account.config.account_id, region, now)
+        for region, oldest in _oldest(chosen, answers, now).items():
+            self.metrics.oldest_observation(account.config.account_id, region, oldest)
         return wanted
 
     def _observe(self, chosen: list[_Swept], world: AccountWorld) -> tuple[_Answers, _Attributes, dict[str, bool]]:
@@ -86,13 +88,13 @@ class Sweeper:
         heard: dict[str, bool] = {}
         answers: _Answers = {swept.key: {} for swept in chosen}
         attributes: _Attributes = {swept.key: {} for swept in chosen}
-        for wave in range(max((len(swept.graph.waves) for swept in chosen), default=0)):
+        for wave in range(max((len(swept.graph.reading_waves) for swept in chosen), default=0)):
             batches: dict[tuple[str, str], list[tuple[Key, Target[Any]]]] = {}
             for swept in chosen:
-                if wave >= len(swept.graph.waves):
+                if wave >= len(swept.graph.reading_waves):
                     continue
-                targets = targets_of(swept.graph, swept.subject, attributes[swept.key], swept.graph.waves[wave])
-                for node in swept.graph.waves[wave]:
+                targets = targets_of(swept.graph, swept.subject, attributes[swept.key], swept.graph.reading_waves[wave])
+                for node in swept.graph.reading_waves[wave]:
                     batch = batches.setdefault((node.type, node.region or swept.subject.region), [])
                     batch.append((swept.key, targets[node.id]))
             for (type_, region), batch in batches.items():
@@ -114,6 +116,18 @@ class Sweeper:
         except Exception as error:
             log.exception("a sweep over %s in %s failed unexpectedly", type_, region)
             return dict.fromkeys([target.key for target in targets], problem_of(error))
+
+
+def _oldest(chosen: list[_Swept], answers: _Answers, now: float) -> dict[str, float]:
+    """Unix time of the oldest read the sweep went by, by region."""
+    oldest: dict[str, float] = {}
+    for swept in chosen:
+        for node in swept.graph:
+            answer = answers[swept.key].get(node.id)
+            if isinstance(answer, Observed):
+                region = node.region or swept.subject.region
+                oldest[region] = min(oldest.get(region, now), answer.checked_at or now)
+    return oldest
 
 
 def _age(entry: Entry, now: float) -> float:

@@ -37,6 +37,12 @@ class Metrics:
         )
         self._queue = Gauge("securebase_queue_depth", "Objects that wait for a pass", registry=registry)
         self._swept = Gauge("securebase_last_sweep_timestamp_seconds", "When the last complete comparison ended", ("account", "region"), registry=registry)
+        self._oldest = Gauge(
+            "securebase_oldest_observation_timestamp_seconds",
+            "When the oldest read was made that the last comparison went by: what no list returns is read in turns",
+            ("account", "region"),
+            registry=registry,
+        )
         self._calls = Counter("securebase_aws_calls", "Requests to AWS by what came of them", (*CALL, "code"), registry=registry)
         self._call_seconds = Histogram("securebase_aws_call_duration_seconds", "Duration of a request to AWS", CALL, buckets=CALL_SECONDS, registry=registry)
         self._held_back = Histogram("securebase_aws_throttle_wait_seconds", "Wait to stay below AWS's rates", CALL, buckets=WAIT_SECONDS, registry=registry)
@@ -63,6 +69,10 @@ class Metrics:
     def swept(self, account: str, region: str, at: float) -> None:
         """A comparison of a whole account and region ended at Unix time `at`."""
         self._swept.labels(account, region).set(at)
+
+    def oldest_observation(self, account: str, region: str, at: float) -> None:
+        """Unix time of the oldest read behind the last comparison."""
+        self._oldest.labels(account, region).set(at)
 
     def aws_call(self, service: str, operation: str, code: str, seconds: float) -> None:
         """One request to AWS was answered with `code`, "OK" when it succeeded."""
@@ -110,6 +120,7 @@ class Metrics:
     def forget_sweep(self, account: str, region: str) -> None:
         """Nothing lives there any more, so nothing is compared: no alert on a stale sweep."""
         self._swept.remove(account, region)
+        self._oldest.remove(account, region)
 
     def exposition(self) -> bytes:
         """Everything in Prometheus's text format."""

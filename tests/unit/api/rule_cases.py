@@ -474,6 +474,7 @@ ALARMS = [
         )
         for name in ("errorRate4xx", "errorRate5xx", "originLatency", "cacheHitRate")
     ),
+    Case("nothing to snapshot", "onDelete: Snapshot is for kinds", cdn(policy={"onDelete": "Retain"}), cdn(policy={"onDelete": "Snapshot"})),
 ]
 
 CASES = [*COMMON, *ACCOUNT, *ORIGINS, *BEHAVIORS, *DELIVERY, *ALARMS]

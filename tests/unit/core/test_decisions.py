@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from securebase.core.breakers import Fights, MassDeletion, deletion_limit
 from securebase.core.conditions import Condition, merged
 from securebase.core.errors import Terminal

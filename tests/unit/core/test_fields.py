@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 
 from hypothesis import given
 from hypothesis import strategies as st
+
 from securebase.core.diff import Applied, diff
 from securebase.core.fields import UNMANAGED, Paths, SecretValue, graft, leaves, managed
 from tests.unit.core.fake import Item, Thing, thing

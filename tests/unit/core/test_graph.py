@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from securebase.core.graph import Graph, InvalidGraph, Ref, resolve, shown
 from tests.unit.core.fake import Item, node, thing
 
@@ -32,3 +33,9 @@ def test_references_are_filled_in_wherever_they_stand() -> None:
 def test_a_value_without_references_is_given_back_as_it_is() -> None:
     value = thing("x", items=(Item("a"),))
     assert resolve(value, {}).desired.items is value.items
+
+
+def test_reading_waits_only_for_values_and_so_takes_fewer_waves() -> None:
+    graph = Graph([node("a"), node("b", partner=Ref("a", "id")), node("c", partner=Ref("a", "id"), after=frozenset({"b"}))])
+    assert [[each.id for each in wave] for wave in graph.waves] == [["a"], ["b"], ["c"]]
+    assert [[each.id for each in wave] for wave in graph.reading_waves] == [["a"], ["b", "c"]]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from securebase.core.breakers import MassDeletion
 from securebase.core.driver import State
 from securebase.core.errors import Denied, ReferenceNotFound, Terminal, TokenSpent, Transient

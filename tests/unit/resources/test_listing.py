@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from securebase.resources.listing import LAG_SECONDS, Listing, Turns, tells_all
+from securebase.resources.listing import KEPT_SECONDS, LAG_SECONDS, Listing, Turns, tells_all
 
 
 class Clock:
@@ -135,6 +135,26 @@ def test_turns_read_a_slice_the_longest_unread_first() -> None:
     assert [len(slice) for slice in asked[1:]] == [20] * 10
     assert sorted(key for slice in asked[1:] for key in slice) == list(keys), "each once in ten rounds"
     assert turns.round([5], read)[5].value.startswith("5 at ")
+
+
+def test_a_round_about_some_keys_forgets_none_of_the_others() -> None:
+    clock = Clock()
+    turns: Turns[int, str] = Turns(clock, share=0.0, at_least=1)
+    asked: list[Sequence[int]] = []
+
+    def read(keys: Sequence[int]) -> Mapping[int, str]:
+        asked.append(keys)
+        return dict.fromkeys(keys, "read")
+
+    for keys in (range(100), range(100, 200), range(100), range(100, 200)):
+        clock.now += 10.0
+        turns.round(keys, read)
+    assert [len(slice) for slice in asked] == [100, 100, 1, 1]
+    clock.now += KEPT_SECONDS
+    turns.round([0], read)
+    clock.now += 10.0
+    turns.round(range(200), read)
+    assert len(asked[-1]) == 199, "what nobody asked for so long was forgotten"
 
 
 def test_a_whole_second_tells_nothing_about_changes_within_it() -> None:

@@ -6,6 +6,7 @@ import asyncio
 import random
 
 import pytest
+
 from securebase.runtime.queue import Key, Reason, WorkQueue
 
 

@@ -98,6 +98,12 @@ def _host_is_not_sent_to_buckets(spec: CdnDistributionSpec) -> bool:
 
 RULES = (
     Rule(
+        cel="!has(self.policy) || !has(self.policy.onDelete) || self.policy.onDelete != 'Snapshot'",
+        holds=lambda spec: spec.policy.on_delete != "Snapshot",
+        message="policy.onDelete: Snapshot is for kinds that hold data, a distribution has none to keep; use Delete or Retain",
+        field=".policy.onDelete",
+    ),
+    Rule(
         cel="self.behaviors.filter(b, b.path == '*').size() == 1",
         holds=_one_default,
         message="behaviors needs exactly one default behavior; give one of them path '*' and the others a narrower path",

@@ -235,17 +235,20 @@ class ValidationRecordDriver:
         return _validation_observed(target, want, record)
 
     def _used_by_another(self, identity: Identity, name: str) -> bool:
-        """Certificates of the same object do not count: they go with it. Those of us-east-1 are looked at."""
+        """Certificates of the same object do not count: they go with it. The record of a domain is the same in every region of an
+        account: us-east-1 and the account's own region are looked at."""
         domain, ours = name.partition(".")[2], identity.owner("")
-        for arn, summary in list_certificates(self._aws).items():
-            alike = not summary.complete or any(covered.removeprefix("*.") == domain for covered in summary.names)
-            if alike and summary.status in ("ISSUED", "PENDING_VALIDATION") and self._needs(arn, name) and not self._owner(arn).startswith(ours):
-                return True
+        for aws in {scope.region: scope for scope in (self._aws, self._aws.at_home())}.values():
+            for arn, summary in list_certificates(aws).items():
+                alike = not summary.complete or any(covered.removeprefix("*.") == domain for covered in summary.names)
+                valid = alike and summary.status in ("ISSUED", "PENDING_VALIDATION")
+                if valid and self._needs(aws, arn, name) and not self._owner(aws, arn).startswith(ours):
+                    return True
         return False
 
-    def _needs(self, arn: str, name: str) -> bool:
+    def _needs(self, aws: AwsScope, arn: str, name: str) -> bool:
         """Also when ACM has not told a new certificate's record yet: for the same domain it is the same."""
-        answer = self._aws.attempt("acm", "describe_certificate", ("ResourceNotFoundException",), CertificateArn=arn)
+        answer = aws.attempt("acm", "describe_certificate", ("ResourceNotFoundException",), CertificateArn=arn)
         if isinstance(answer, Refusal):
             return False
         detail = answer["Certificate"]
@@ -254,8 +257,8 @@ class ValidationRecordDriver:
         parent = name.partition(".")[2]
         return name in told.values() or any(domain.removeprefix("*.") == parent for domain in domains - told.keys())
 
-    def _owner(self, arn: str) -> str:
-        answer = self._aws.attempt("acm", "list_tags_for_certificate", ("ResourceNotFoundException",), CertificateArn=arn)
+    def _owner(self, aws: AwsScope, arn: str) -> str:
+        answer = aws.attempt("acm", "list_tags_for_certificate", ("ResourceNotFoundException",), CertificateArn=arn)
         return "" if isinstance(answer, Refusal) else Tagged.of_list(answer.get("Tags", [])).owner
 
 
