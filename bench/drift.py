@@ -179,7 +179,8 @@ def _change_function(target: Target) -> None:
     cloudfront, name = target.aws("cloudfront"), target.external("function")
     now = cloudfront.describe_function(Name=name, Stage="DEVELOPMENT")
     code = b"function handler(event) { return event.request; }"
-    changed = cloudfront.update_function(Name=name, IfMatch=now["ETag"], FunctionConfig=now["FunctionSummary"]["FunctionConfig"], FunctionCode=code)
+    cloudfront.update_function(Name=name, IfMatch=now["ETag"], FunctionConfig=now["FunctionSummary"]["FunctionConfig"], FunctionCode=code)
+    changed = cloudfront.describe_function(Name=name, Stage="DEVELOPMENT")
     cloudfront.publish_function(Name=name, IfMatch=changed["ETag"])
 
 

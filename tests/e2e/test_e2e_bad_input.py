@@ -145,7 +145,7 @@ def test_deletion_waits_for_aws_to_come_back(tenant: Tenant) -> None:
     at = tenant.mark()
     tenant.delete("site")
     until(lambda: len([call for call in tenant.calls(at) if call.status == 503]) >= 2, "a retry", operator=tenant.operator)
-    assert conditions(tenant.get())["Ready"][0] == "False"
+    until(lambda: conditions(tenant.get())["Ready"][0] == "False", "the object to say so", operator=tenant.operator)
     assert tenant.get()["metadata"]["finalizers"] == [FINALIZER]
     until(lambda: tenant.events(reason="DeletionBlocked"), "an Event about it", operator=tenant.operator)
     tenant.endpoint.control.clear_rules()

@@ -95,7 +95,11 @@ def test_the_live_code_of_a_function_is_put_back(tenant: Tenant, operator: Opera
     cloudfront.update_function(Name=name, IfMatch=etag, FunctionConfig=config, FunctionCode=theirs.encode())
     cloudfront.publish_function(Name=name, IfMatch=cloudfront.describe_function(Name=name, Stage="DEVELOPMENT")["ETag"])
     assert live() == theirs
-    until(lambda: live() == ours, "the LIVE code to be put back", operator=operator)
+    try:
+        until(lambda: live() == ours, "the LIVE code to be put back", operator=operator)
+    except Exception:
+        print([(c.operation, c.code, round(c.at % 1000, 1)) for c in tenant.calls()], tenant.events(), tenant.get()["status"])
+        raise
     until(lambda: any("function-spa" in told for told in tenant.events(reason="DriftDetected")), "the drift to be told", operator=operator)
 
 

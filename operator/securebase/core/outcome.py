@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from securebase.core.conditions import READY, RECONCILING, STALLED, SYNCED, Condition
 from securebase.core.driver import State
-from securebase.core.errors import Denied, ReconcileError, Terminal, Transient, Waiting
+from securebase.core.errors import Denied, ReconcileError, ReferenceNotFound, Terminal, Transient, Waiting
 from securebase.core.finalise import Farewell
 from securebase.core.plan import Plan
 from securebase.core.policy import Gate, Mode, Policy
@@ -29,7 +29,8 @@ def of_report(report: Report, policy: Policy) -> Outcome:
     lasting = [result for result in report.results if not result.task]
     problem, synced, soonest = _gravest(lasting), _synced(report, policy), _soonest(report.results)
     if problem is not None:
-        return of_error(problem.problem or Transient(problem.reason, problem.message), problem.prior.id, synced=synced, after=soonest)
+        error = problem.problem or Transient(problem.reason, problem.message)
+        return of_error(error, problem.prior.id, synced=synced, after=_soonest_of_its_own(report.results))
     moving = [result for result in lasting if result.state != State.READY.value]
     if not moving:
         return Outcome("ready", (Condition(READY, True, "Ready", f"{len(lasting)} resources are ready"), synced, *_still()), after=soonest)
@@ -65,7 +66,7 @@ def of_farewell(farewell: Farewell) -> Outcome:
     """The outcome of a finalising pass that is not done."""
     problem = _gravest(farewell.results)
     if problem is not None and problem.problem is not None and not isinstance(problem.problem, Waiting):
-        return of_error(problem.problem, problem.prior.id, after=_soonest(farewell.results))
+        return of_error(problem.problem, problem.prior.id)
     why = _told(farewell.results)
     reason = next((result.reason for result in farewell.results if result.reason != "WaitingFor"), "Deleting")
     conditions = (
@@ -118,6 +119,11 @@ def _told(results: Sequence[NodeResult]) -> str:
     parts = [f"{result.prior.id}: {result.message or result.reason or result.state.lower()}" for result in results]
     more = f"; and {len(parts) - 3} more" if len(parts) > 3 else ""
     return "; ".join(parts[:3]) + more
+
+
+def _soonest_of_its_own(results: Sequence[NodeResult]) -> float | None:
+    """When to look again although something failed: for what AWS works on or a reference that may appear, not for what waits for another."""
+    return _soonest([result for result in results if result.state == State.PENDING.value or isinstance(result.problem, ReferenceNotFound)])
 
 
 def _soonest(results: Sequence[NodeResult]) -> float | None:

@@ -398,7 +398,7 @@ def _fields(desired: Any) -> Iterator[tuple[str, Any]]:
 def _without_false_alarm(outcome: Outcome, entry: Entry) -> Outcome:
     """That AWS could not be asked for a moment says nothing about what runs there: Ready and Synced stay as they were."""
     known = {condition.get("type") for condition in entry.status.get("conditions") or ()}
-    if READY not in known or not (outcome.name == "transient" or any(condition.reason == "RateLimited" for condition in outcome.conditions)):
+    if entry.deleting or READY not in known or not (outcome.name == "transient" or any(condition.reason == "RateLimited" for condition in outcome.conditions)):
         return outcome
     return replace(outcome, conditions=tuple(condition for condition in outcome.conditions if condition.type not in (READY, SYNCED)))
 

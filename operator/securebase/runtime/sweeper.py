@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from securebase.clients.aws import AwsAccountConfig
 from securebase.core.driver import Answer, Depth, Observed, Target
 from securebase.core.errors import ReconcileError, ReferenceNotFound, Terminal
-from securebase.core.graph import Graph
+from securebase.core.graph import Graph, Role
 from securebase.core.identity import Identity
 from securebase.core.observe import make_plan, targets_of
 from securebase.core.plan import Action, Plan, Prior, Step
@@ -72,9 +72,10 @@ class Sweeper:
             else:
                 wanted.append(entry.key)
         answers, attributes, heard = self._observe(chosen, world)
+        claimed: set[tuple[str, str]] = set()
         for swept in chosen:
             plan = make_plan(swept.graph, swept.subject, world, answers[swept.key], {}, attributes[swept.key])
-            if _differs(plan):
+            if (differing := _differing(plan)) and not _left_to_another(differing, swept.subject, claimed):
                 wanted.append(swept.key)
         silent = {region for region, answered in heard.items() if not answered}
         for region in {node.region or swept.subject.region for swept in chosen for node in swept.graph} - silent:
@@ -136,10 +137,24 @@ def _age(entry: Entry, now: float) -> float:
     return (now - entry.swept_at) / interval
 
 
-def _differs(plan: Plan) -> bool:
-    """Whether a pass is worth it. What could not be read is unknown, not different: the next sweep looks again."""
+def _differing(plan: Plan) -> list[Step]:
+    """The steps that are worth a pass. What could not be read is unknown, not different: the next sweep looks again."""
     known = [step for step in plan.steps if not _unreadable(step)]
-    return any(step.action is not Action.NONE or (step.observed is not None and step.observed.state != "READY") for step in known)
+    return [step for step in known if step.action is not Action.NONE or (step.observed is not None and step.observed.state != "READY")]
+
+
+def _left_to_another(differing: Sequence[Step], subject: Subject, claimed: set[tuple[str, str]]) -> bool:
+    """Whether nothing differs but what many objects share, and one of them looks after it already: one pass puts it right for all.
+
+    Who only observes tells each difference itself, and puts nothing right for others.
+    """
+    if subject.policy.mode is not Mode.ENFORCE or any(step.node.role is not Role.SHARED or step.observed is None for step in differing):
+        return False
+    shared = {(step.node.type, step.observed.external_id) for step in differing if step.observed is not None}
+    if shared <= claimed:
+        return True
+    claimed |= shared
+    return False
 
 
 def _unreadable(step: Step) -> bool:

@@ -1,0 +1,93 @@
+"""The sweeper: which objects need a pass, and that one look serves them all."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from prometheus_client import CollectorRegistry
+
+from securebase.clients.aws import AwsAccountConfig, AwsClients
+from securebase.clients.limits import RateLimiter
+from securebase.core.breakers import MassDeletion
+from securebase.core.driver import Depth, State
+from securebase.core.graph import Graph, Node, Role
+from securebase.core.identity import Identity, shared_owner
+from securebase.core.plan import Prior
+from securebase.core.policy import Mode, Policy
+from securebase.core.subject import Subject
+from securebase.resources.registry import Drivers
+from securebase.runtime.accounts import Account, Accounts
+from securebase.runtime.engine import SharedUse
+from securebase.runtime.objects import Objects
+from securebase.runtime.queue import Key
+from securebase.runtime.shared import Process
+from securebase.runtime.sweeper import Sweeper
+from securebase.telemetry.metrics import Metrics
+from tests.unit.core.fake import Outside, ThingDriver, node
+
+ACCOUNT = Account("", AwsAccountConfig("123456789012", region="eu-central-1"), "eu-central-1")
+NOW = 1_700_000_000.0
+
+
+class Fleet:
+    """Objects that are ready, with one thing of their own and one that all share."""
+
+    def __init__(self, size: int) -> None:
+        self.outside, self.objects = Outside(), Objects()
+        clients = AwsClients(limiter=RateLimiter(is_open=True), version="0")
+        drivers = Drivers(clients, {ThingDriver.type: lambda scope, clock: ThingDriver(self.outside)}, lambda: NOW)
+        accounts = Accounts(clients, lambda: NOW)
+        process = Process("test", drivers, accounts, SharedUse(), MassDeletion(lambda: NOW), lambda: NOW)
+        self.sweeper = Sweeper(process, self.objects, Metrics(CollectorRegistry(), "0"), lambda: NOW)
+        for number in range(size):
+            self._add(number)
+
+    def _add(self, number: int) -> None:
+        name = f"o{number}"
+        key, identity = Key("Thing", "team", name), Identity("test", "Thing", "team", name)
+        own, shared = node(f"own-{number}", id="own"), node("shared", role=Role.SHARED)
+        entry, _ = self.objects.seen(key, {"metadata": {"name": name, "namespace": "team", "uid": name}})
+        priors = {each.id: Prior(each.id, each.type, self._make(identity, each), role=each.role) for each in (own, shared)}
+        entry.graph, entry.account, entry.settled = Graph([own, shared]), ACCOUNT, True
+        entry.subject = Subject(identity, Policy(), "eu-central-1", priors)
+
+    def _make(self, identity: Identity, made: Node) -> str:
+        owner = shared_owner("test") if made.role is Role.SHARED else identity.owner(made.id)
+        self.outside.things.setdefault(made.desired.name, (owner, made.desired, State.READY))
+        return str(made.desired.name)
+
+    def sweep(self) -> list[str]:
+        """Names that need a pass."""
+        return sorted(key.name for key in self.sweeper.sweep(ACCOUNT, list(self.objects)))
+
+    def mode(self, name: str, mode: Mode) -> None:
+        entry = self.objects.get(Key("Thing", "team", name))
+        assert entry is not None and entry.subject is not None
+        entry.subject = replace(entry.subject, policy=Policy(mode=mode))
+
+
+def test_a_fleet_at_rest_needs_no_pass_and_one_look_serves_all() -> None:
+    fleet = Fleet(20)
+    assert fleet.sweep() == []
+    assert fleet.outside.reads == [(ThingDriver.type, 40, Depth.SWEEP)]
+
+
+def test_who_differs_needs_a_pass() -> None:
+    fleet = Fleet(3)
+    fleet.outside.change("own-1", color="blue")
+    fleet.outside.remove("own-2")
+    assert fleet.sweep() == ["o1", "o2"]
+
+
+def test_of_those_that_differ_only_in_what_they_share_one_puts_it_right() -> None:
+    fleet = Fleet(5)
+    fleet.outside.change("shared", color="blue")
+    fleet.outside.change("own-3", color="blue")
+    assert fleet.sweep() == ["o0", "o3"]
+
+
+def test_who_only_observes_tells_the_difference_itself_and_leaves_the_repair_to_another() -> None:
+    fleet = Fleet(3)
+    fleet.mode("o0", Mode.OBSERVE)
+    fleet.outside.change("shared", color="blue")
+    assert fleet.sweep() == ["o0", "o1"]
