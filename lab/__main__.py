@@ -66,14 +66,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="python -m lab", description=__doc__, epilog=_EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(prog="python -m lab", description=__doc__, epilog=_EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter)
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     up = commands.add_parser("up", help="start the lab, print what to export, stop on Ctrl-C or SIGTERM")
-    up.add_argument(
-        "--with", dest="extra", type=_names(tuple(_URL_VARIABLES)), default=(), metavar="NAMES", help=f"also: {', '.join(_URL_VARIABLES)}"
-    )
+    up.add_argument("--with", dest="extra", type=_names(tuple(_URL_VARIABLES)), default=(), metavar="NAMES", help=f"also: {', '.join(_URL_VARIABLES)}")
     up.add_argument("--without", type=_names(("aws",)), default=(), metavar="NAMES", help="leave out: aws")
     up.add_argument("--state-dir", type=Path, help="where state and logs go and stay (default: a temporary directory)")
     up.add_argument("--env-file", type=Path, help="also write the exports here once everything is ready; removed at the end")
@@ -111,9 +107,7 @@ def _up(options: argparse.Namespace) -> int:
     return 0
 
 
-def _start_all(
-    directory: Path, extra: Sequence[str], without: Sequence[str], stack: ExitStack
-) -> tuple[dict[str, str], list[Callable[[], None]]]:
+def _start_all(directory: Path, extra: Sequence[str], without: Sequence[str], stack: ExitStack) -> tuple[dict[str, str], list[Callable[[], None]]]:
     with _timed("Kubernetes"):
         plane = stack.enter_context(ControlPlane(directory / "kubernetes"))
     exports = {"KUBECONFIG": str(plane.kubeconfig)}

@@ -67,9 +67,7 @@ class Demo:
             kubeconfig = install_chart(self.kubernetes, "securebase-system", self.directory)
             log = self.directory / "operator.log"
             environment = {**self.aws.environment, "AWS_ACCESS_KEY_ID": ACCOUNT}
-            self.operator = self.stack.enter_context(
-                OperatorProcess(kubeconfig, environment, log, instance=INSTANCE, lease_namespace="securebase-system")
-            )
+            self.operator = self.stack.enter_context(OperatorProcess(kubeconfig, environment, log, instance=INSTANCE, lease_namespace="securebase-system"))
         with step("What others own: buckets, a hosted zone, a Secret, an AwsAccount"):
             self._surroundings()
 
@@ -119,7 +117,9 @@ class Demo:
         for name, value in outputs.items():
             console.print(f"  {name}: {value}", markup=False)
         writes = len(self.aws.control.log.writes())
-        console.print(f"  Ready {time.monotonic() - before:.0f} s after apply; {writes} AWS writes, certificate validated through Route 53 included", style="dim")
+        console.print(
+            f"  Ready {time.monotonic() - before:.0f} s after apply; {writes} AWS writes, certificate validated through Route 53 included", style="dim"
+        )
 
     def drift(self) -> None:
         """Somebody with a console."""
@@ -207,9 +207,7 @@ class Demo:
     def client(self, service: str) -> Any:
         """Somebody else's boto3 client."""
         make: Any = boto3.client  # a service's name is only known here, so its overloads are of no use
-        return make(
-            service, region_name="us-east-1", endpoint_url=self.aws.url, aws_access_key_id=ACCOUNT, aws_secret_access_key="lab"
-        )
+        return make(service, region_name="us-east-1", endpoint_url=self.aws.url, aws_access_key_id=ACCOUNT, aws_secret_access_key="lab")
 
     def status(self) -> dict[str, Any]:
         """The object's status."""
@@ -227,9 +225,7 @@ class Demo:
 
     def _securebase(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         environment = {**loopback_environment(), **self.aws.environment, "AWS_ACCESS_KEY_ID": ACCOUNT, "SECUREBASE_INSTANCE": INSTANCE}
-        return subprocess.run(
-            [sys.executable, "-m", "securebase", *arguments], env=environment, capture_output=True, text=True, check=False, timeout=120
-        )
+        return subprocess.run([sys.executable, "-m", "securebase", *arguments], env=environment, capture_output=True, text=True, check=False, timeout=120)
 
 
 @contextmanager

@@ -58,9 +58,7 @@ class ControlPlane:
     `kubeconfig` is the administrator's. `audit` writes every finished request to `audit_log`.
     """
 
-    def __init__(
-        self, state_dir: Path | None = None, *, binaries: Binaries | None = None, audit: bool = True, say: Say = say_on_stderr
-    ) -> None:
+    def __init__(self, state_dir: Path | None = None, *, binaries: Binaries | None = None, audit: bool = True, say: Say = say_on_stderr) -> None:
         self._state_dir = state_dir
         self._binaries = binaries
         self._audit = audit
@@ -114,14 +112,10 @@ class ControlPlane:
         except urllib.error.HTTPError as error:
             raise _api_error(error) from None
 
-    def kubectl(
-        self, *arguments: str, stdin: str | None = None, kubeconfig: Path | None = None, check: bool = True
-    ) -> subprocess.CompletedProcess[str]:
+    def kubectl(self, *arguments: str, stdin: str | None = None, kubeconfig: Path | None = None, check: bool = True) -> subprocess.CompletedProcess[str]:
         """Runs kubectl as administrator, or with another kubeconfig. `stdin` is for `-f -`. With `check`, a failure raises with stderr."""
         environment = {**loopback_environment(), "KUBECONFIG": str(kubeconfig or self.kubeconfig), "HOME": str(self.directory)}
-        result = subprocess.run(
-            [kubectl(), *arguments], input=stdin, capture_output=True, text=True, check=False, env=environment, timeout=120
-        )
+        result = subprocess.run([kubectl(), *arguments], input=stdin, capture_output=True, text=True, check=False, env=environment, timeout=120)
         if check and result.returncode != 0:
             raise RuntimeError(f"kubectl {' '.join(arguments)} failed ({result.returncode}): {result.stderr.strip()}")
         return result

@@ -182,11 +182,7 @@ def _spawner(_process: int) -> _Spawner:
 def loopback_environment(base: Mapping[str, str] | None = None) -> dict[str, str]:
     """`base` (default: our own environment) without proxies, certificate bundles, cloud credentials and servers' own variables."""
     source = os.environ if base is None else base
-    return {
-        name: value
-        for name, value in source.items()
-        if name.upper() not in _FOREIGN_NAMES and not name.upper().startswith(_FOREIGN_PREFIXES)
-    }
+    return {name: value for name, value in source.items() if name.upper() not in _FOREIGN_NAMES and not name.upper().startswith(_FOREIGN_PREFIXES)}
 
 
 def wait_until(

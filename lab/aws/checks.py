@@ -24,9 +24,7 @@ def _wrong_enums(shape: Any, value: Any, path: str) -> list[str]:
     match shape.type_name:
         case "structure" if isinstance(value, dict):
             members = shape.members
-            return [
-                wrong for name, part in value.items() if name in members for wrong in _wrong_enums(members[name], part, f"{path}.{name}")
-            ]
+            return [wrong for name, part in value.items() if name in members for wrong in _wrong_enums(members[name], part, f"{path}.{name}")]
         case "list" if isinstance(value, list):
             return [wrong for index, part in enumerate(value) for wrong in _wrong_enums(shape.member, part, f"{path}[{index}]")]
         case "string" if isinstance(value, str):

@@ -15,9 +15,7 @@ from yarl import URL
 from lab.aws.wire import AwsFault, Call, Reply, error_code, outgoing, result_of
 
 # Hop-by-hop headers, and those aiohttp writes itself.
-_NOT_FORWARDED = frozenset(
-    {"connection", "keep-alive", "transfer-encoding", "te", "trailer", "upgrade", "host", "content-length", "expect", "date", "server"}
-)
+_NOT_FORWARDED = frozenset({"connection", "keep-alive", "transfer-encoding", "te", "trailer", "upgrade", "host", "content-length", "expect", "date", "server"})
 DROPPED = frozenset(_NOT_FORWARDED - {"content-length"})
 
 
@@ -86,9 +84,7 @@ class Backends:
 
     async def __aenter__(self) -> Backends:
         connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=30)
-        self._session = aiohttp.ClientSession(
-            connector=connector, auto_decompress=False, timeout=aiohttp.ClientTimeout(total=120), trust_env=False
-        )
+        self._session = aiohttp.ClientSession(connector=connector, auto_decompress=False, timeout=aiohttp.ClientTimeout(total=120), trust_env=False)
         return self
 
     async def __aexit__(self, *_: object) -> None:

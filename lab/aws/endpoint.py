@@ -88,9 +88,7 @@ class Control:
         """Lets the lab's clock jump: deployments end, tokens lapse."""
         self._router.lab.clock.advance(seconds)
 
-    def ask(
-        self, service: str, operation: str, params: Mapping[str, Any], account: str = "000000000000", region: str = "us-east-1"
-    ) -> dict[str, Any]:
+    def ask(self, service: str, operation: str, params: Mapping[str, Any], account: str = "000000000000", region: str = "us-east-1") -> dict[str, Any]:
         """A call past the router: no rules, no models, no log."""
         return self._run(self._router.lab.backends.ask(service, operation, params, account, region))
 

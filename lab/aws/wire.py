@@ -29,9 +29,7 @@ from werkzeug.datastructures import MultiDict
 # The name in a SigV4 credential scope is the signing name, which differs from botocore's service name for these.
 SIGNING_NAMES = {"monitoring": "cloudwatch", "tagging": "resourcegroupstaggingapi", "email": "ses"}
 SCOPE = re.compile(r"Credential=([^/]+)/\d{8}/([^/]+)/([^/]+)/aws4_request")
-READ_VERBS = re.compile(
-    r"^(Get|List|Describe|Head|BatchGet|Search|Lookup|Filter|Query|Scan|Select|Test|Simulate|Check|AssumeRole|Decrypt|Verify)"
-)
+READ_VERBS = re.compile(r"^(Get|List|Describe|Head|BatchGet|Search|Lookup|Filter|Query|Scan|Select|Test|Simulate|Check|AssumeRole|Decrypt|Verify)")
 
 
 class AwsFault(Exception):
@@ -113,17 +111,14 @@ def service_model(service: str) -> ServiceModel | None:
 
 def _required(shape: StructureShape | None, location: str) -> tuple[str, ...]:
     members = [shape.members[name] for name in shape.required_members] if shape is not None else []
-    return tuple(
-        str(member.serialization.get("name", member.name)) for member in members if member.serialization.get("location") == location
-    )
+    return tuple(str(member.serialization.get("name", member.name)) for member in members if member.serialization.get("location") == location)
 
 
 def _route(name: str, model: OperationModel) -> _Route:
     path, _, literal = str(model.http["requestUri"]).partition("?")
     names = tuple(re.findall(r"{([^}+]+)\+?}", path))
     pattern = "".join(
-        "(.+)" if part.endswith("+}") else "([^/]+)" if part.startswith("{") else re.escape(part)
-        for part in re.split(r"({[^}]+})", path.rstrip("/"))
+        "(.+)" if part.endswith("+}") else "([^/]+)" if part.startswith("{") else re.escape(part) for part in re.split(r"({[^}]+})", path.rstrip("/"))
     )
     shape = model.input_shape
     return _Route(
@@ -230,9 +225,7 @@ def result_of(call: Call, reply: Reply) -> dict[str, Any]:
     """A successful reply as botocore would give it to its caller, without the metadata."""
     assert call.model is not None
     shape: Any = call.model.output_shape  # None is allowed: an operation without output
-    parsed: dict[str, Any] = parsers.create_parser(call.protocol).parse(
-        {"status_code": reply.status, "headers": reply.headers, "body": reply.body}, shape
-    )
+    parsed: dict[str, Any] = parsers.create_parser(call.protocol).parse({"status_code": reply.status, "headers": reply.headers, "body": reply.body}, shape)
     parsed.pop("ResponseMetadata", None)
     return parsed
 
@@ -278,9 +271,7 @@ def fault(call: Call, error: AwsFault) -> Reply:
     headers: CIMultiDict[str] = CIMultiDict({"x-amzn-RequestId": "00000000-0000-4000-8000-000000000000"})
     code, message = escape(error.code), escape(error.message)
     if call.protocol in ("json", "rest-json"):
-        headers.update(
-            {"Content-Type": "application/x-amz-json-1.1", "x-amzn-errortype": error.code, "x-amzn-query-error": f"{error.code};{side}"}
-        )
+        headers.update({"Content-Type": "application/x-amz-json-1.1", "x-amzn-errortype": error.code, "x-amzn-query-error": f"{error.code};{side}"})
         return Reply(status, json.dumps({"__type": error.code, "message": error.message}).encode(), headers, error.code)
     headers["Content-Type"] = "text/xml"
     inner = f"<Code>{code}</Code><Message>{message}</Message>"
@@ -304,9 +295,7 @@ def outgoing(service: str, operation: str, params: Mapping[str, Any], account: s
     signing = str(model.metadata.get("signingName") or model.metadata["endpointPrefix"])
     headers: CIMultiDict[str] = CIMultiDict(wire["headers"])
     day = datetime.now(UTC).strftime("%Y%m%d")
-    headers["Authorization"] = (
-        f"AWS4-HMAC-SHA256 Credential={account}/{day}/{region}/{signing}/aws4_request, SignedHeaders=host, Signature=0"
-    )
+    headers["Authorization"] = f"AWS4-HMAC-SHA256 Credential={account}/{day}/{region}/{signing}/aws4_request, SignedHeaders=host, Signature=0"
     headers["User-Agent"] = "lab-router"
     query = wire.get("query_string")
     body = wire["body"]

@@ -22,12 +22,8 @@ def refused(code: str, function: Any, /, **arguments: Any) -> str:
 
 def distribution(reference: str = "one", **changes: Any) -> dict[str, Any]:
     """The smallest configuration CloudFront takes; `behavior` and `origin` are merged into the only ones."""
-    origin = {"Id": "site", "DomainName": "site.s3.us-east-1.amazonaws.com", "S3OriginConfig": {"OriginAccessIdentity": ""}} | changes.pop(
-        "origin", {}
-    )
-    behavior = {"TargetOriginId": "site", "ViewerProtocolPolicy": "redirect-to-https", "CachePolicyId": CACHING_OPTIMIZED} | changes.pop(
-        "behavior", {}
-    )
+    origin = {"Id": "site", "DomainName": "site.s3.us-east-1.amazonaws.com", "S3OriginConfig": {"OriginAccessIdentity": ""}} | changes.pop("origin", {})
+    behavior = {"TargetOriginId": "site", "ViewerProtocolPolicy": "redirect-to-https", "CachePolicyId": CACHING_OPTIMIZED} | changes.pop("behavior", {})
     base = {
         "CallerReference": reference,
         "Comment": "",

@@ -107,13 +107,7 @@ def test_a_caller_reference_is_used_once(cloudfront: Any) -> None:
         ("NoSuchResponseHeadersPolicy", {"behavior": {"ResponseHeadersPolicyId": "none-such"}}),
         (
             "InvalidFunctionAssociation",
-            {
-                "behavior": {
-                    "FunctionAssociations": items(
-                        {"FunctionARN": "arn:aws:cloudfront::000000000000:function/no", "EventType": "viewer-request"}
-                    )
-                }
-            },
+            {"behavior": {"FunctionAssociations": items({"FunctionARN": "arn:aws:cloudfront::000000000000:function/no", "EventType": "viewer-request"})}},
         ),
         ("InvalidOriginAccessControl", {"origin": {"OriginAccessControlId": "none-such"}}),
         ("NoSuchOrigin", {"behavior": {"TargetOriginId": "none-such"}}),
@@ -217,9 +211,7 @@ def test_what_a_distribution_uses_cannot_be_deleted(cloudfront: Any) -> None:
     refused("CachePolicyInUse", cloudfront.delete_cache_policy, Id=policy["CachePolicy"]["Id"], IfMatch=policy["ETag"])
     refused("OriginAccessControlInUse", cloudfront.delete_origin_access_control, Id=oac["OriginAccessControl"]["Id"], IfMatch=oac["ETag"])
     refused("FunctionInUse", cloudfront.delete_function, Name="f", IfMatch=function["ETag"])
-    assert cloudfront.list_distributions_by_cache_policy_id(CachePolicyId=policy["CachePolicy"]["Id"])["DistributionIdList"]["Items"] == [
-        identifier
-    ]
+    assert cloudfront.list_distributions_by_cache_policy_id(CachePolicyId=policy["CachePolicy"]["Id"])["DistributionIdList"]["Items"] == [identifier]
     cloudfront.update_distribution(Id=identifier, IfMatch=etag, DistributionConfig=distribution())
     cloudfront.delete_cache_policy(Id=policy["CachePolicy"]["Id"], IfMatch=policy["ETag"])
     cloudfront.delete_origin_access_control(Id=oac["OriginAccessControl"]["Id"], IfMatch=oac["ETag"])
@@ -249,9 +241,7 @@ def test_a_policy_has_a_quota_of_distributions(cloudfront: Any, control: Control
     identifier, etag = create(cloudfront, behavior={"CachePolicyId": policy})
     second = distribution("two", behavior={"CachePolicyId": policy})
     refused("TooManyDistributionsAssociatedToCachePolicy", cloudfront.create_distribution, DistributionConfig=second)
-    cloudfront.update_distribution(
-        Id=identifier, IfMatch=etag, DistributionConfig=distribution(Comment="mine", behavior={"CachePolicyId": policy})
-    )
+    cloudfront.update_distribution(Id=identifier, IfMatch=etag, DistributionConfig=distribution(Comment="mine", behavior={"CachePolicyId": policy}))
 
 
 def test_lists_come_in_pages(cloudfront: Any) -> None:

@@ -75,9 +75,7 @@ def test_requests_are_checked_against_the_service_model(client: MakeClient) -> N
         ("route53", "list_hosted_zones", "AccessDenied"),
     ],
 )
-def test_an_error_is_injected_in_the_protocol_of_the_service(
-    client: MakeClient, control: Control, service: str, operation: str, code: str
-) -> None:
+def test_an_error_is_injected_in_the_protocol_of_the_service(client: MakeClient, control: Control, service: str, operation: str, code: str) -> None:
     control.fail(service, "*", code, status=403, times=1)
     call = getattr(client(service), operation)
     with pytest.raises(ClientError) as caught:

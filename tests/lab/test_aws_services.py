@@ -48,9 +48,7 @@ def test_an_alarm_keeps_its_dimensions_and_metric_maths(client: MakeClient) -> N
         {"Id": "requests", "MetricStat": {"Metric": metric, "Period": 60, "Stat": "Sum"}, "ReturnData": False},
         {"Id": "double", "Expression": "requests * 2", "Label": "double", "ReturnData": True},
     ]
-    cloudwatch.put_metric_alarm(
-        AlarmName="maths", Metrics=maths, EvaluationPeriods=1, Threshold=1.0, ComparisonOperator="LessThanThreshold"
-    )
+    cloudwatch.put_metric_alarm(AlarmName="maths", Metrics=maths, EvaluationPeriods=1, Threshold=1.0, ComparisonOperator="LessThanThreshold")
     found = {entry["AlarmName"]: entry for entry in cloudwatch.describe_alarms(AlarmNames=["errors", "maths"])["MetricAlarms"]}
     assert found["errors"]["Dimensions"] == alarm()["Dimensions"]
     assert "AlarmDescription" not in found["errors"]

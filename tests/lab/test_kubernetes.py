@@ -135,9 +135,7 @@ def test_the_command_prints_what_to_export_and_stops_on_sigterm(tmp_path: Path, 
     command = [sys.executable, "-m", "lab", "up", "--without", "aws", "--env-file", str(env_file)]
     with (tmp_path / "log").open("wb") as log, subprocess.Popen(command, cwd=_ROOT, stdout=log, stderr=log) as lab:
         wait_until(lambda: env_file.exists() or lab.poll() is not None, "python -m lab up", deadline=60)
-        answer = subprocess.run(
-            ["sh", "-c", f". {env_file} && {sys.prefix}/bin/kubectl get namespace default"], capture_output=True, text=True, check=False
-        )
+        answer = subprocess.run(["sh", "-c", f". {env_file} && {sys.prefix}/bin/kubectl get namespace default"], capture_output=True, text=True, check=False)
         servers = {server.pid: server.name() for server in psutil.Process(lab.pid).children()}
         lab.terminate()
         assert lab.wait(30) == 0, (tmp_path / "log").read_text()

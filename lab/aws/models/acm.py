@@ -101,9 +101,7 @@ class Acm:
                 if self._lab.clock() < certificate.requested_at + self._lab.settings.certificate_visible_s:
                     raise AwsFault("ResourceNotFoundException", f"Could not find certificate {arn}.")
             case "DeleteCertificate" if users := self._lab.certificate_users.get(arn):
-                raise AwsFault(
-                    "ResourceInUseException", f"Certificate {arn} in account {call.account} is in use by {', '.join(sorted(users))}."
-                )
+                raise AwsFault("ResourceInUseException", f"Certificate {arn} in account {call.account} is in use by {', '.join(sorted(users))}.")
             case "ListCertificates":
                 return self._listed(call)
         return None
@@ -142,18 +140,14 @@ class Acm:
     def _note_request(self, call: Call, arn: str) -> None:
         names = tuple(dict.fromkeys([call.params["DomainName"], *call.params.get("SubjectAlternativeNames", [])]))
         by_dns = call.params.get("ValidationMethod", "EMAIL") == "DNS"
-        certificate = Certificate(
-            self._lab, arn, call.account, call.region, names[0], names, self._lab.clock(), datetime.now(UTC), by_dns=by_dns
-        )
+        certificate = Certificate(self._lab, arn, call.account, call.region, names[0], names, self._lab.clock(), datetime.now(UTC), by_dns=by_dns)
         certificate.forced, certificate.reason = self._doomed.get(names[0], ("", ""))
         self._add(certificate)
         if call.params.get("IdempotencyToken"):
             self._tokens[self._token(call)] = (arn, self._lab.clock())
 
     async def _note_import(self, call: Call, arn: str) -> None:
-        described = (await self._lab.backends.ask("acm", "DescribeCertificate", {"CertificateArn": arn}, call.account, call.region))[
-            "Certificate"
-        ]
+        described = (await self._lab.backends.ask("acm", "DescribeCertificate", {"CertificateArn": arn}, call.account, call.region))["Certificate"]
         names = tuple(dict.fromkeys([described["DomainName"], *described.get("SubjectAlternativeNames", [])]))
         self._add(Certificate(self._lab, arn, call.account, call.region, names[0], names, self._lab.clock(), datetime.now(UTC), "IMPORTED"))
 

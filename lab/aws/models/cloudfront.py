@@ -31,9 +31,7 @@ _CHECKS: dict[str, Callable[[dict[str, Any]], None]] = {
     "OriginRequestPolicy": rules.check_origin_request_policy,
     "ResponseHeadersPolicy": rules.check_response_headers_policy,
 }
-_SHARED = re.compile(
-    r"^(Create|Update|Delete|Publish)(CachePolicy|OriginRequestPolicy|ResponseHeadersPolicy|OriginAccessControl|Function)$"
-)
+_SHARED = re.compile(r"^(Create|Update|Delete|Publish)(CachePolicy|OriginRequestPolicy|ResponseHeadersPolicy|OriginAccessControl|Function)$")
 _USERS = re.compile(r"^ListDistributionsBy(CachePolicy|OriginRequestPolicy|ResponseHeadersPolicy)Id$")
 _LIST_MEMBERS = frozenset({"Marker", "NextMarker", "MaxItems", "IsTruncated", "Quantity"})
 _ID = re.compile(rb"<Id>([^<]+)</Id>")
@@ -101,8 +99,7 @@ class CloudFront:
         full = with_defaults(config)
         rewrite(
             call,
-            call.params
-            | {config_key: full if config_key == "DistributionConfig" else call.params[config_key] | {"DistributionConfig": full}},
+            call.params | {config_key: full if config_key == "DistributionConfig" else call.params[config_key] | {"DistributionConfig": full}},
         )
 
     def _check_new(self, call: Call, config: dict[str, Any]) -> None:
@@ -115,9 +112,7 @@ class CloudFront:
                     f"The caller reference that you are using to create a distribution is associated with another distribution. Already exists: {other.id}",
                 )
         if len(mine) >= self._quota("distributions"):
-            raise AwsFault(
-                "TooManyDistributions", "Processing your request would cause you to exceed the maximum number of distributions allowed."
-            )
+            raise AwsFault("TooManyDistributions", "Processing your request would cause you to exceed the maximum number of distributions allowed.")
 
     def _check_names(self, call: Call, config: dict[str, Any], current: Distribution | None) -> None:
         aliases = {str(alias).lower() for alias in rules.items_of(config.get("Aliases"))}
@@ -192,9 +187,7 @@ class CloudFront:
         running = [path for identifier, until in current.expires.items() if until > now for path in current.paths[identifier]]
         paths = running + rules.items_of(call.params["InvalidationBatch"]["Paths"])
         wildcards = sum(1 for path in paths if path.endswith("*"))
-        if wildcards > self._quota("invalidation_wildcards_in_progress") or len(paths) - wildcards > self._quota(
-            "invalidation_paths_in_progress"
-        ):
+        if wildcards > self._quota("invalidation_wildcards_in_progress") or len(paths) - wildcards > self._quota("invalidation_paths_in_progress"):
             raise AwsFault(
                 "TooManyInvalidationsInProgress",
                 "Processing your request would cause you to exceed the maximum number of in-progress invalidations.",
@@ -205,9 +198,7 @@ class CloudFront:
         if verb in ("Create", "Update") and kind in _CHECKS:
             _CHECKS[kind](call.params[f"{kind}Config"])
         if verb == "Create" and len(known) >= self._quota(kind):
-            raise AwsFault(
-                TOO_MANY[kind], f"You have reached the maximum number ({self._quota(kind)}) of {kind} resources for this account."
-            )
+            raise AwsFault(TOO_MANY[kind], f"You have reached the maximum number ({self._quota(kind)}) of {kind} resources for this account.")
         if verb == "Create" and kind == "Function" and len(call.params["FunctionCode"]) > 10_240:
             raise AwsFault("FunctionSizeLimitExceeded", "The function code exceeds the maximum of 10 KB.", 413)
         if verb == "Delete":
@@ -352,9 +343,7 @@ class CloudFront:
         return self._shared.setdefault((account, kind), {})
 
     def _users(self, account: str, kind: str, identifier: str) -> Iterator[Distribution]:
-        wanted = Use(
-            kind, f"arn:aws:cloudfront::{account}:function/{identifier}" if kind == "Function" and "/" not in identifier else identifier
-        )
+        wanted = Use(kind, f"arn:aws:cloudfront::{account}:function/{identifier}" if kind == "Function" and "/" not in identifier else identifier)
         return (other for other in self.distributions.values() if other.account == account and wanted in other.uses)
 
     def _quota(self, name: str) -> int:

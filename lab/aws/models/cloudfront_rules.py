@@ -28,9 +28,7 @@ def behaviors_of(config: Config) -> Iterator[Config]:
 def check_cache_policy(config: Config) -> None:
     low, default, high = config["MinTTL"], config.get("DefaultTTL", 86_400), config.get("MaxTTL", 31_536_000)
     if not low <= default <= high:
-        raise AwsFault(
-            "InvalidArgument", f"The parameters MinTTL, DefaultTTL and MaxTTL must be in ascending order: {low}, {default}, {high}."
-        )
+        raise AwsFault("InvalidArgument", f"The parameters MinTTL, DefaultTTL and MaxTTL must be in ascending order: {low}, {default}, {high}.")
     parameters = config.get("ParametersInCacheKeyAndForwardedToOrigin")
     if parameters is None:
         return
@@ -53,9 +51,7 @@ def check_cache_policy(config: Config) -> None:
     )
     _check_lists(lists)
     if any(str(header).lower() == "accept-encoding" for header in lists[0][1]) and parameters["EnableAcceptEncodingGzip"]:
-        raise AwsFault(
-            "InvalidArgument", "The parameter Headers contains Accept-Encoding that is not allowed when EnableAcceptEncodingGzip is true."
-        )
+        raise AwsFault("InvalidArgument", "The parameter Headers contains Accept-Encoding that is not allowed when EnableAcceptEncodingGzip is true.")
 
 
 def _check_caching_disabled(parameters: Config, behaviors: dict[str, str]) -> None:
@@ -109,9 +105,7 @@ def check_response_headers_policy(config: Config) -> None:
         raise AwsFault("InvalidArgument", "Access-Control-Allow-Origin cannot be * when Access-Control-Allow-Credentials is true.")
     custom = [str(header["Header"]).lower() for header in items_of(config.get("CustomHeadersConfig"))]
     if len(custom) > 10:
-        raise AwsFault(
-            "TooManyCustomHeadersInResponseHeadersPolicy", "The number of custom headers in the response headers policy exceeds 10."
-        )
+        raise AwsFault("TooManyCustomHeadersInResponseHeadersPolicy", "The number of custom headers in the response headers policy exceeds 10.")
     if any(count > 1 for count in Counter(custom).values()):
         raise AwsFault("InvalidArgument", "The parameter CustomHeadersConfig contains a header more than once.")
     if len(items_of(config.get("RemoveHeadersConfig"))) > 10:
@@ -159,13 +153,9 @@ def _check_general(config: Config) -> None:
 def _check_origin(origin: Config) -> None:
     kinds = [kind for kind in ("S3OriginConfig", "CustomOriginConfig", "VpcOriginConfig") if kind in origin]
     if len(kinds) != 1:
-        raise AwsFault(
-            "InvalidOrigin", f"The origin {origin['Id']} must have exactly one of S3OriginConfig, CustomOriginConfig and VpcOriginConfig."
-        )
+        raise AwsFault("InvalidOrigin", f"The origin {origin['Id']} must have exactly one of S3OriginConfig, CustomOriginConfig and VpcOriginConfig.")
     if origin.get("OriginAccessControlId") and origin.get("S3OriginConfig", {}).get("OriginAccessIdentity"):
-        raise AwsFault(
-            "IllegalOriginAccessConfiguration", "An origin cannot contain both an origin access control and an origin access identity."
-        )
+        raise AwsFault("IllegalOriginAccessConfiguration", "An origin cannot contain both an origin access control and an origin access identity.")
     path = str(origin.get("OriginPath", ""))
     if path and (not path.startswith("/") or path.endswith("/")):
         raise AwsFault("InvalidArgument", "The parameter OriginPath must start with a slash and must not end with one.")
@@ -198,14 +188,10 @@ def _check_behavior(behavior: Config) -> None:
     functions = items_of(behavior.get("FunctionAssociations"))
     events = Counter(function["EventType"] for function in functions)
     if any(count > 1 for count in events.values()) or set(events) - {"viewer-request", "viewer-response"}:
-        raise AwsFault(
-            "InvalidFunctionAssociation", "A behavior takes one CloudFront function for each of viewer-request and viewer-response."
-        )
+        raise AwsFault("InvalidFunctionAssociation", "A behavior takes one CloudFront function for each of viewer-request and viewer-response.")
     lambdas = items_of(behavior.get("LambdaFunctionAssociations"))
     if any(function["EventType"].startswith("viewer") for function in lambdas) and functions:
-        raise AwsFault(
-            "InvalidFunctionAssociation", "A behavior cannot have a CloudFront function and a Lambda@Edge function on viewer events."
-        )
+        raise AwsFault("InvalidFunctionAssociation", "A behavior cannot have a CloudFront function and a Lambda@Edge function on viewer events.")
     for function in lambdas:
         arn = str(function["LambdaFunctionARN"])
         if not arn.startswith("arn:aws:lambda:us-east-1:") or not arn.rpartition(":")[2].isdigit():

@@ -45,11 +45,7 @@ def uses_of(config: dict[str, Any]) -> frozenset[Use]:
                 found.add(Use(kind, identifier))
         found |= {Use("Function", function["FunctionARN"]) for function in rules.items_of(behavior.get("FunctionAssociations"))}
         found |= {Use("KeyGroup", group) for group in rules.items_of(behavior.get("TrustedKeyGroups"))}
-    found |= {
-        Use("OriginAccessControl", origin["OriginAccessControlId"])
-        for origin in config["Origins"]["Items"]
-        if origin.get("OriginAccessControlId")
-    }
+    found |= {Use("OriginAccessControl", origin["OriginAccessControlId"]) for origin in config["Origins"]["Items"] if origin.get("OriginAccessControlId")}
     if arn := config.get("ViewerCertificate", {}).get("ACMCertificateArn"):
         found.add(Use("Certificate", arn))
     return frozenset(found)

@@ -34,16 +34,12 @@ class Logs:
             case "DeleteDeliverySource":
                 for delivery in await self._deliveries(call):
                     if delivery["deliverySourceName"] == call.params["name"]:
-                        raise AwsFault(
-                            "ConflictException", f"The delivery source {call.params['name']} is used by delivery {delivery['id']}."
-                        )
+                        raise AwsFault("ConflictException", f"The delivery source {call.params['name']} is used by delivery {delivery['id']}.")
             case "DeleteDeliveryDestination":
                 suffix = f":delivery-destination:{call.params['name']}"
                 for delivery in await self._deliveries(call):
                     if delivery["deliveryDestinationArn"].endswith(suffix):
-                        raise AwsFault(
-                            "ConflictException", f"The delivery destination {call.params['name']} is used by delivery {delivery['id']}."
-                        )
+                        raise AwsFault("ConflictException", f"The delivery destination {call.params['name']} is used by delivery {delivery['id']}.")
         return None
 
     async def after(self, call: Call, reply: Reply) -> Reply:

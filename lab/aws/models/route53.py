@@ -80,9 +80,7 @@ class Route53:
         after_id = call.params.get("HostedZoneId", "").removeprefix("/hostedzone/")
         ordered = sorted(zones, key=lambda zone: (_reversed_labels(zone["Name"]), zone["Id"]))
         if call.params.get("DNSName"):
-            ordered = [
-                zone for zone in ordered if (_reversed_labels(zone["Name"]), zone["Id"].removeprefix("/hostedzone/")) >= (start, after_id)
-            ]
+            ordered = [zone for zone in ordered if (_reversed_labels(zone["Name"]), zone["Id"].removeprefix("/hostedzone/")) >= (start, after_id)]
         size = int(call.params.get("MaxItems") or 100)
         result: dict[str, Any] = {"HostedZones": ordered[:size], "IsTruncated": len(ordered) > size, "MaxItems": str(size)}
         result |= {name: call.params[name] for name in ("DNSName", "HostedZoneId") if name in call.params}

@@ -129,7 +129,4 @@ def _matches(params: dict[str, Any], arn: str, tags: Tags) -> bool:
     types = params.get("ResourceTypeFilters")
     if types and service not in types and f"{service}:{kind}" not in types:
         return False
-    return all(
-        entry["Key"] in tags and (not entry.get("Values") or tags[entry["Key"]] in entry["Values"])
-        for entry in params.get("TagFilters", [])
-    )
+    return all(entry["Key"] in tags and (not entry.get("Values") or tags[entry["Key"]] in entry["Values"]) for entry in params.get("TagFilters", []))

@@ -349,4 +349,3 @@ def test_a_task_never_counts_against_readiness() -> None:
     report = bench.run(node("a"), node("job", task=True))
     outcome = of_report(report, bench.policy)
     assert outcome.name == "ready" and outcome.after is not None
-

@@ -68,7 +68,7 @@ class OriginHeader:
     """A header CloudFront adds to every request to the origin."""
 
     name: str
-    value: str | SecretValue = managed(secret=True)  # noqa: RUF009 - a dataclass field
+    value: str | SecretValue = managed(secret=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +122,7 @@ class Origin:
 
     id: str
     domain_name: str = managed(impact=_moves_traffic)
-    connection: Connection = managed()  # noqa: RUF009 - a dataclass field
+    connection: Connection = managed()
     path: str = managed(impact=_moves_traffic, default="")
     access_control_id: str = managed(impact=_unguards, default="")
     headers: tuple[OriginHeader, ...] = managed(key="name", default=())
