@@ -8,7 +8,7 @@ from uuid import uuid4
 import pytest
 
 from lab.operator import OperatorProcess
-from tests.e2e.harness import OWNER_TAG, Manifest, Tenant, until
+from tests.e2e.harness import OWNER_TAG, Manifest, Own, Tenant, kill, until
 
 CACHING_DISABLED = "4135ea2d-6df8-44a3-9df3-4b5a84be39ad"
 """AWS's own cache policy of that name."""
@@ -80,8 +80,11 @@ def test_a_deleted_alarm_is_made_again(tenant: Tenant, operator: OperatorProcess
     tenant.ready()
 
 
-def test_the_live_code_of_a_function_is_put_back(tenant: Tenant, operator: OperatorProcess) -> None:
+def test_the_live_code_of_a_function_is_put_back(own_tenant: Own) -> None:
+    """By an operator that did not publish it a moment ago: then lists may lag, and do not count for a minute."""
+    tenant, operator = own_tenant.tenant, own_tenant.operator()
     made(tenant, behaviors=[{"path": "*", "origin": "assets", "preset": "html", "spa": True}])
+    kill(operator)
     cloudfront = tenant.aws("cloudfront")
     [function] = cloudfront.list_functions(Stage="LIVE")["FunctionList"]["Items"]
     name, config = function["Name"], function["FunctionConfig"]
@@ -95,12 +98,9 @@ def test_the_live_code_of_a_function_is_put_back(tenant: Tenant, operator: Opera
     cloudfront.update_function(Name=name, IfMatch=etag, FunctionConfig=config, FunctionCode=theirs.encode())
     cloudfront.publish_function(Name=name, IfMatch=cloudfront.describe_function(Name=name, Stage="DEVELOPMENT")["ETag"])
     assert live() == theirs
-    try:
-        until(lambda: live() == ours, "the LIVE code to be put back", operator=operator)
-    except Exception:
-        print([(c.operation, c.code, round(c.at % 1000, 1)) for c in tenant.calls()], tenant.events(), tenant.get()["status"])
-        raise
-    until(lambda: any("function-spa" in told for told in tenant.events(reason="DriftDetected")), "the drift to be told", operator=operator)
+    again = own_tenant.operator()
+    until(lambda: live() == ours, "the LIVE code to be put back", operator=again)
+    until(lambda: any("function-spa" in told for told in tenant.events(reason="DriftDetected")), "the drift to be told", operator=again)
 
 
 def test_observe_reports_and_writes_nothing(tenant: Tenant, operator: OperatorProcess) -> None:
