@@ -17,7 +17,7 @@ Bench = Callable[[Stage], list[Figure]]
 
 def benches(objects: int, *, quick: bool) -> dict[str, Bench]:
     """Every bench by name, in the size asked for."""
-    samples, sweeps, drifts, quiet = (2, 1, 1, 0.0) if quick else (30, 10, 3, 1.5 * idle.INTERVAL)
+    samples, sweeps, drifts, quiet = (2, 1, 1, 0.0) if quick else (30, 10, 3, 2.5 * idle.INTERVAL)
     classes = drift.QUICK_CLASSES if quick else drift.CLASSES
     return {
         latency.BENCH: lambda stage: latency.run(stage, samples),

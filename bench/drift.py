@@ -56,6 +56,8 @@ def run(running: Running, objects: int, samples: int, classes: Sequence[Class]) 
     for drifting in classes:
         chosen += [(drifting, len(chosen) + at) for at in range(1 if drifting.shared else samples)]
     spread = objects / max(1, len(chosen))
+    for service in ("cloudfront", "cloudwatch", "s3"):
+        running.aws(service)  # boto3 makes clients in one thread at a time only
     with ThreadPoolExecutor(max(1, len(chosen))) as pool:
         jobs = [pool.submit(_detection, drifting, _target(running, int(number * spread) % objects)) for drifting, number in chosen]
         found: dict[str, list[float]] = {}
@@ -74,14 +76,14 @@ def _target(running: Running, number: int) -> Target:
 
 def _detection(drifting: Class, target: Target) -> float:
     """Seconds from the change until AWS holds what is wanted again: seeing it and repairing it."""
-    started = time.monotonic()
     drifting.change(target)
+    started = time.monotonic()
     if drifting.repaired(target):
         raise RuntimeError(f"the change of {drifting.name} changed nothing")
     while not drifting.repaired(target):
         if time.monotonic() - started > LONGEST:
             raise TimeoutError(f"nobody repaired {drifting.name} within {LONGEST:.0f} s")
-        time.sleep(0.25)
+        time.sleep(0.5)
     return time.monotonic() - started
 
 

@@ -18,7 +18,7 @@ INTERVAL = 10.0
 
 
 def run(
-    stage: Stage, objects: int, sweeps: int, samples: int, classes: Sequence[drift.Class] = drift.CLASSES, *, quiet: float = INTERVAL * 1.5
+    stage: Stage, objects: int, sweeps: int, samples: int, classes: Sequence[drift.Class] = drift.CLASSES, *, quiet: float = INTERVAL * 2.5
 ) -> list[Figure]:
     """Create, wait until nothing was written for `quiet` seconds, watch `sweeps` sweeps, then change one field of each class behind the
     operator's back."""

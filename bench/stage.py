@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import random
 import sys
 import time
@@ -163,15 +164,7 @@ class Running:
 
     def aws(self, service: str) -> Any:
         """Somebody else's client in the account."""
-        clients: Any = boto3
-        return clients.client(
-            service,
-            region_name="us-east-1",
-            endpoint_url=self.stage.endpoint.url,
-            aws_access_key_id=self.account,
-            aws_secret_access_key="lab",
-            config=Config(user_agent_extra="somebody-else", max_pool_connections=4),
-        )
+        return _client(self.stage.endpoint.url, self.account, service)
 
     def aws_calls(self, since: float = 0.0) -> list[CallRecord]:
         """What the operator asked of AWS after a time (seconds since the epoch)."""
@@ -209,6 +202,20 @@ class Running:
                 quiet_since, mark = time.monotonic(), self.kubernetes_mark()
             if time.monotonic() > end:
                 raise TimeoutError(f"the operator was not quiet for {seconds:.0f} s within {deadline:.0f} s")
+
+
+@functools.cache
+def _client(url: str, account: str, service: str) -> Any:
+    """Made once: that takes longer than what is measured."""
+    clients: Any = boto3
+    return clients.client(
+        service,
+        region_name="us-east-1",
+        endpoint_url=url,
+        aws_access_key_id=account,
+        aws_secret_access_key="lab",
+        config=Config(user_agent_extra="somebody-else", max_pool_connections=32),
+    )
 
 
 def name_of(number: int) -> str:

@@ -106,6 +106,8 @@ def diff(want: Any, have: Any, applied: Applied | None, key: bytes, *, ignore: P
 
     A key of an open mapping (a tag) that only the outside has counts only when we once put it there.
     """
+    if want == have:  # nearly always, in a sweep: told without taking either apart
+        return ()
     wanted, there, unmanaged = leaves(want), leaves(have), unmanaged_paths(want)
     changes = []
     for path in sorted(wanted.keys() | there.keys()):
