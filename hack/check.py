@@ -25,7 +25,7 @@ class Check:
 
 # The longest first: it shares the two processors with all the others.
 CHECKS = (
-    Check("types", (_BIN / "mypy", "operator", "lab", "hack")),
+    Check("types", (_BIN / "mypy", "operator", "lab", "hack", "bench")),
     Check("lint", (_BIN / "ruff", "check", "--quiet", "."), "make format mends some of it"),
     Check("format", (_BIN / "ruff", "format", "--check", "--quiet", "--output-format", "concise", "."), "make format"),
     Check("import contracts", (_BIN / "lint-imports",)),

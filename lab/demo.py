@@ -142,7 +142,11 @@ class Demo:
             return bool(back and alarms.describe_alarms(AlarmNames=[alarm])["MetricAlarms"])
 
         wait_until(repaired, "the drift to be repaired", deadline=150, interval=0.5, children=self.children())
-        console.print(f"  seen and repaired {time.monotonic() - changed:.0f} s later", style="green")
+        console.print(
+            f"  seen and repaired {time.monotonic() - changed:.0f} s later; what changes within a minute of our own write is not called drift yet",
+            style="green",
+        )
+        wait_until(lambda: self.condition("Ready").get("status") == "True", "the repair to be deployed", deadline=60, children=self.children())
         events = json.loads(self.kubernetes.kubectl("get", "events", "-o", "json").stdout)["items"]
         for event in events:
             if event["reason"].startswith("Drift"):
