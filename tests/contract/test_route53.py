@@ -195,6 +195,17 @@ def test_a_record_that_appears_meanwhile_is_not_overwritten(lab: Lab) -> None:
     assert records(lab, zone).keys() == {(f"www.{name}", "A")}
 
 
+def test_records_are_found_by_their_owner_records(lab: Lab) -> None:
+    zone, name = made_zone(lab)
+    driver = record_driver(lab)
+    mine = lab.target(driver.type, alias(zone, f"*.{name}"), node="record-a")
+    driver.create(mine, "t")
+    change(lab, zone, "CREATE", {"Name": f"other.{name}", "Type": "TXT", "TTL": 60, "ResourceRecords": [{"Value": '"v=spf1 -all"'}]})
+    found = eventually(lambda: driver.owned(mine.identity), bool, "the record is found")
+    assert found == {"record-a": f"{zone}/A/*.{name}"}
+    assert driver.owned(replace(mine.identity, name="another")) == {}
+
+
 def test_a_routing_policy_is_never_touched(lab: Lab) -> None:
     zone, name = made_zone(lab)
     for weight in (1, 2):

@@ -42,9 +42,7 @@ def plan(
     instance: Instance = "",
     output: Format = Output.TEXT,
     namespace: Annotated[str, typer.Option("--namespace", "-n", help="Namespace of objects that name none.")] = "default",
-    cluster: Annotated[
-        bool, typer.Option("--cluster", help="Read the objects' status from the cluster too: also shows DNS records that would be removed.")
-    ] = False,
+    cluster: Annotated[bool, typer.Option("--cluster", help="Go by the objects' status in the cluster, instead of searching by identity.")] = False,
 ) -> None:
     """Show what would change in AWS, without a cluster. Nothing is written. The plan hash is the one the operator will show."""
     from securebase.cli.plan import plan_files

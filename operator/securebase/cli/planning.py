@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 from securebase.cli.surroundings import no_intents
-from securebase.core.driver import Depth, Inventory
+from securebase.core.driver import Depth, Inventory, guards
 from securebase.core.errors import ReconcileError
 from securebase.core.observe import make_plan, observe_graph, observe_priors, prunable
 from securebase.core.plan import Plan, Prior
@@ -77,11 +76,11 @@ def planned(request: Request, process: Process, sources: Sources, *, search: boo
 def _with_inventory(composed: Composed, world: AccountWorld) -> Composed:
     """The object with what carries its identity outside although the spec no longer wants it: those would be pruned."""
     found: dict[str, Prior] = {}
-    wanted: Mapping[str, object] = composed.graph.nodes
-    for type_, region in sorted({(node.type, node.region) for node in composed.graph}):
-        driver = world.driver(type_, region or composed.subject.region)
-        if isinstance(driver, Inventory):
-            for name, external_id in driver.owned(composed.subject.identity).items():
-                if name not in wanted:
-                    found[name] = Prior(name, type_, external_id, region, guards=bool(getattr(driver, "GUARDS", False)))
+    for region in sorted({node.region or composed.subject.region for node in composed.graph}):
+        for type_ in world.drivers.types:
+            driver = world.driver(type_, region)
+            if isinstance(driver, Inventory):
+                for name, external_id in driver.owned(composed.subject.identity).items():
+                    if name not in composed.graph.nodes:
+                        found[name] = Prior(name, type_, external_id, region, guards=guards(driver))
     return replace(composed, subject=replace(composed.subject, prior=found))

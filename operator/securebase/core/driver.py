@@ -150,6 +150,11 @@ def locatable(driver: Driver, target: Target[Any]) -> bool:
     return isinstance(driver, Locates) and driver.locatable(target)
 
 
+def guards(driver: Driver) -> bool:
+    """True where removing a resource of the type takes traffic or data away (`GUARDS = True` on the driver)."""
+    return bool(getattr(driver, "GUARDS", False))
+
+
 def replaces_in_place(driver: Driver) -> bool:
     """True where the external name cannot change, so that a replacement must delete first (`DELETE_FIRST = True` on the driver)."""
     return bool(getattr(driver, "DELETE_FIRST", False))

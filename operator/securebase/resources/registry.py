@@ -56,6 +56,11 @@ class Drivers:
                 driver = self._made[key] = self._factories[type_](self._clients.scope(account, region), self._clock)
             return driver
 
+    @property
+    def types(self) -> tuple[str, ...]:
+        """Every type there is a driver of."""
+        return tuple(sorted(self._factories))
+
     def retain(self, accounts: Collection[AwsAccountConfig]) -> None:
         """Let go of drivers, caches, sessions and clients of every other account (deleted, or with another role now)."""
         with self._lock:

@@ -62,6 +62,7 @@ class DistributionDriver:
     """
 
     type: ClassVar[str] = "cloudfront/distribution"
+    GUARDS: ClassVar[bool] = True
 
     def __init__(self, aws: AwsScope, clock: Callable[[], float]) -> None:
         self._aws = aws

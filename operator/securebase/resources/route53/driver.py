@@ -14,8 +14,8 @@ from securebase.core.identity import Identity
 from securebase.resources.acm.driver import list_certificates, validation_records
 from securebase.resources.listing import STORM_SECONDS, Listing
 from securebase.resources.route53.model import AliasTarget, Record, ValidationRecord, Zone
-from securebase.resources.route53.zones import RecordKey, RecordSet, ZoneReader, owner_in, owner_name, owner_text, plain
-from securebase.resources.tagging import Tagged, unresolved
+from securebase.resources.route53.zones import RecordKey, RecordSet, ZoneReader, owned_record, owner_in, owner_name, owner_text, plain
+from securebase.resources.tagging import Tagged, owned_nodes, unresolved
 
 _OWNER_TTL: Final = 300
 _VALIDATION_TTL: Final = 300
@@ -102,6 +102,7 @@ class RecordDriver:
     """
 
     type: ClassVar[str] = "route53/record"
+    GUARDS: ClassVar[bool] = True
 
     def __init__(self, aws: AwsScope, clock: Callable[[], float]) -> None:
         self._aws = aws
@@ -159,6 +160,22 @@ class RecordDriver:
         zone, type_, name = _split(observed.external_id)
         self._change(zone, [("CREATE", _mark(Record(zone, name, type_), target.owner))])
         return Observed(observed.external_id, observed.value, owner=target.owner, attributes=observed.attributes, raw=observed.raw)
+
+    def owned(self, identity: Identity) -> Mapping[str, str]:
+        """By the owner records of every public zone: all of their pages are read, so it is for who has no status to go by."""
+        owners: dict[str, str] = {}
+        for page in self._aws.pages("route53", "list_hosted_zones"):
+            for zone in page["HostedZones"]:
+                if not zone.get("Config", {}).get("PrivateZone"):
+                    owners |= self._owners(zone["Id"].removeprefix("/hostedzone/"))
+        return owned_nodes(owners, identity)
+
+    def _owners(self, zone: str) -> Iterator[tuple[str, str]]:
+        for page in self._aws.pages("route53", "list_resource_record_sets", HostedZoneId=zone):
+            for record in page["ResourceRecordSets"]:
+                of = owned_record(record["Name"]) if record["Type"] == "TXT" else None
+                if of is not None and (owner := owner_in(record)):
+                    yield f"{zone}/{of[0]}/{of[1]}", owner
 
     def _change(self, zone: str, actions: Sequence[tuple[str, Mapping[str, Any]]]) -> None:
         change_records(self._aws, zone, actions)

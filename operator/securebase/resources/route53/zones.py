@@ -19,6 +19,7 @@ RecordKey = tuple[str, str]
 _PAGE: Final = "100"
 _TXT_CHUNK: Final = 255
 _ESCAPE: Final = re.compile(r"\\(\d{3})")
+_OWNER_NAME: Final = re.compile(r"_sb-owner-([a-z]+)\.(.+)")
 _QUOTED: Final = re.compile(r'"((?:[^"\\]|\\.)*)"')
 
 
@@ -30,6 +31,12 @@ def plain(name: str) -> str:
 def owner_name(name: str, type_: str) -> str:
     """Name of the TXT record that says who owns the record set of this name and type."""
     return f"_sb-owner-{type_.lower()}.{plain(name).replace('*', '_wildcard')}"
+
+
+def owned_record(name: str) -> tuple[str, str] | None:
+    """(type, plain name) of the record set that an owner record of this name speaks of; None when it is no owner record."""
+    match = _OWNER_NAME.match(plain(name))
+    return None if match is None else (match.group(1).upper(), match.group(2).replace("_wildcard", "*"))
 
 
 def owner_text(owner: str) -> str:
