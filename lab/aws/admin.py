@@ -5,16 +5,18 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import parse_qs
 
 from aiohttp import web
 
+from lab.aws.models.elasticache import ElastiCache
 from lab.aws.rules import rule_from
 
 if TYPE_CHECKING:
     from lab.aws.router import Router
 
+T = TypeVar("T")
 LAB_PREFIX = "/_lab/"
 
 
@@ -49,6 +51,10 @@ def _read(router: Router, path: str, where: Mapping[str, str]) -> Any:
     raise LookupError(path)
 
 
+def _model(router: Router, kind: type[T]) -> T:
+    return next(model for model in router.models if isinstance(model, kind))
+
+
 async def _write(router: Router, method: str, path: str, document: Any) -> Any:
     match method, path:
         case "POST", "rules":
@@ -66,6 +72,9 @@ async def _write(router: Router, method: str, path: str, document: Any) -> Any:
                 setattr(router.lab.settings, name, value)
         case "POST", "advance":
             router.lab.clock.advance(float(document.get("seconds", 0)))
+        case "POST", "elasticache":
+            result = await _model(router, ElastiCache).act(document.pop("action"), document.pop("group"), **document)
+            return {"result": result}
         case "POST", "reset":
             await router.reset()
         case _:

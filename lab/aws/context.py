@@ -6,6 +6,7 @@ import io
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Protocol
 
 import aiohttp
@@ -43,6 +44,14 @@ class Settings:
     certificate_record_s: float = 0.5
     certificate_issue_s: float = 1.0
     certificate_timeout_s: float = 72 * 3600.0
+    elasticache_create_s: float = 0.3
+    elasticache_modify_s: float = 0.2
+    elasticache_scale_s: float = 0.3
+    elasticache_snapshot_s: float = 0.2
+    elasticache_delete_s: float = 0.2
+    elasticache_user_s: float = 0.1
+    # A real Redis behind TLS for each replication group made while this is on.
+    elasticache_redis: bool = False
     quotas: dict[str, int] = field(default_factory=dict)
 
 
@@ -145,3 +154,7 @@ class Lab:
     distributions: set[str] = field(default_factory=set)
     # Session key -> account, learned from AssumeRole's answers.
     sessions: dict[str, str] = field(default_factory=dict)
+    # ARN -> tags of the types a model keeps whole, for the tagging API.
+    tagged: dict[str, dict[str, str]] = field(default_factory=dict)
+    # Where models may keep files; None: nowhere of the endpoint's.
+    state_dir: Path | None = None

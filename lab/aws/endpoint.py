@@ -18,6 +18,7 @@ from aiohttp import web
 from lab.aws.calls import CallLog
 from lab.aws.context import Backends, Lab, LabClock, Settings
 from lab.aws.models import all_models
+from lab.aws.models.elasticache import ElastiCache
 from lab.aws.router import Router
 from lab.aws.rules import Rule
 from lab.aws.stale import Scope
@@ -91,6 +92,15 @@ class Control:
     def ask(self, service: str, operation: str, params: Mapping[str, Any], account: str = "000000000000", region: str = "us-east-1") -> dict[str, Any]:
         """A call past the router: no rules, no models, no log."""
         return self._run(self._router.lab.backends.ask(service, operation, params, account, region))
+
+    def elasticache(self, action: str, group: str, **more: Any) -> Any:
+        """What happens to a replication group by itself: `replace-member`, `failover`, `auth-token`, ... (ElastiCache.act)."""
+        return self._run(self.model(ElastiCache).act(action, group, **more))
+
+    @property
+    def redis_certificate_file(self) -> Path:
+        """The authority of the real Redis servers (Settings.elasticache_redis); there once the first group has one."""
+        return self.model(ElastiCache).fronts.certificate_file
 
     def model(self, kind: type[T]) -> T:
         """A model by its class, for its test hooks."""
@@ -167,7 +177,7 @@ class AwsEndpoint:
 
     def _start_router(self, ministack: str, moto: str) -> None:
         backends = Backends(ministack, dict.fromkeys(MOTO_SERVICES, moto))
-        lab = Lab(LabClock(), self._settings, backends)
+        lab = Lab(LabClock(), self._settings, backends, state_dir=self._state_dir)
         router = Router(lab, all_models(lab))
         loop = asyncio.new_event_loop()
         stop = asyncio.Event()

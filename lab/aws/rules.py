@@ -16,7 +16,7 @@ _ids = itertools.count(1)
 
 @dataclass(slots=True)
 class Rule:
-    """What happens to calls whose service, operation, caller, account and text match the globs; `times` None: until removed.
+    """What happens to calls whose service, operation, caller, account, region and text match the globs; `times` None: until removed.
 
     `delay`: answered `delay_s` later. `fail`: an AWS error instead of the deed. `lose`: the deed is done, the connection dropped
     before the answer. `hang`: never answered. `contains` is looked for in the request's target and body, to hit one resource.
@@ -27,6 +27,7 @@ class Rule:
     operation: str = "*"
     user_agent: str = "*"
     account: str = "*"
+    region: str = "*"
     contains: str = ""
     writes_only: bool = False
     times: int | None = None
@@ -46,6 +47,7 @@ class Rule:
             (call.operation, self.operation),
             (call.caller, self.user_agent),
             (call.account, self.account),
+            (call.region, self.region),
         )
         if not all(fnmatchcase(value, glob) for value, glob in pairs):
             return False

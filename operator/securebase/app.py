@@ -19,20 +19,19 @@ from securebase.clients.limits import RateLimiter
 from securebase.core.breakers import MassDeletion
 from securebase.core.kind import ObjectRef
 from securebase.kinds.registry import KINDS
-from securebase.resources.registry import Drivers, aws_drivers
+from securebase.resources.registry import Drivers, aws_drivers, kubernetes_drivers
 from securebase.runtime.account_passes import PLURAL as AWS_ACCOUNTS
 from securebase.runtime.account_passes import AccountPasses
 from securebase.runtime.accounts import Accounts
-from securebase.runtime.engine import SharedUse
 from securebase.runtime.events import Recorder
 from securebase.runtime.heartbeat import Heartbeat
 from securebase.runtime.lease import Lease
 from securebase.runtime.objects import Objects
 from securebase.runtime.operator import Operator, Parts
 from securebase.runtime.queue import Key, WorkQueue
-from securebase.runtime.reconciler import Reconciler
+from securebase.runtime.reconciler import reconciler_of
 from securebase.runtime.secrets import ClusterSources, SecretWatch
-from securebase.runtime.shared import Process
+from securebase.runtime.shared import Process, SharedUse
 from securebase.runtime.sweeper import Sweeper
 from securebase.settings import Settings
 from securebase.telemetry.logging import Style, configure
@@ -85,7 +84,7 @@ def build(settings: Settings, redactor: Redactor) -> Parts:
     )
     objects, account_objects = Objects(settings.fight_rounds, settings.settle_scale), Objects()
     accounts = Accounts(clients, time.time)
-    drivers = Drivers(clients, aws_drivers(), time.time)
+    drivers = Drivers(clients, aws_drivers() | kubernetes_drivers(api, time.time, settings.secrets_in()), time.time)
     _require_definitions(unfenced)
     instance = settings.instance or _cluster_uid(unfenced)
     process = Process(instance, drivers, accounts, SharedUse(), MassDeletion(time.time), time.time)
@@ -103,7 +102,7 @@ def build(settings: Settings, redactor: Redactor) -> Parts:
         objects=objects,
         account_objects=account_objects,
         accounts=accounts,
-        reconciler=Reconciler(process, kinds, objects, api, sources, events, metrics, time.time),
+        reconciler=reconciler_of(process, kinds, objects, api, sources, events, metrics, time.time),
         account_passes=AccountPasses(accounts, account_objects, objects, api, events, metrics, time.time),
         sweeper=Sweeper(process, objects, metrics, time.time),
         lease=lease,

@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from securebase.core.driver import Depth, Observed, State
-from securebase.core.errors import Terminal
+from securebase.core.driver import IN_USE, Depth, Observed, State
+from securebase.core.errors import Terminal, Waiting
 from securebase.core.graph import Role
 from securebase.core.identity import shared_name
 from securebase.resources.cloudfront import managed
@@ -161,7 +161,9 @@ def test_is_not_deleted_while_it_is_used(lab: Lab, kind: Kind) -> None:
     rule = lab.control.fail("cloudfront", f"Delete{kind.shape}", code, 409, account=lab.account)
     seen = observe(driver, target)
     assert seen is not None
-    assert driver.delete(target, seen) is None, "still used by others is no error"
+    with pytest.raises(Waiting) as waiting:
+        driver.delete(target, seen)
+    assert waiting.value.reason == IN_USE
     lab.control.remove(rule)
     assert settled(driver, target).external_id == made.external_id
 

@@ -9,6 +9,7 @@ from uuid import uuid4
 
 import pytest
 
+from lab.aws.models.account import Account
 from lab.aws.models.acm import Acm
 from securebase.core.driver import Depth, Observed, Target
 from securebase.core.errors import Denied, ReferenceNotFound, Terminal, Transient
@@ -16,8 +17,9 @@ from securebase.core.graph import Ref, Role
 from securebase.core.identity import Identity
 from securebase.resources.acm.driver import CertificateDriver
 from securebase.resources.acm.model import Certificate
-from securebase.resources.route53.driver import RecordDriver, ValidationRecordDriver, ZoneDriver
+from securebase.resources.route53.driver import RecordDriver, ZoneDriver
 from securebase.resources.route53.model import AliasTarget, Record, ValidationRecord, Zone
+from securebase.resources.route53.validation import PATIENCE_SECONDS, ValidationRecordDriver
 from tests.contract.harness import Contract, Lab, check_contract, delete, eventually, in_sync, observe, settled
 
 CLOUDFRONT = "Z2FDTNDATAQYW2"
@@ -298,21 +300,114 @@ def test_an_identical_validation_record_is_taken_as_it_is(lab: Lab) -> None:
     assert records(lab, zone)[(f"_abc123.{name}", "CNAME")]["TTL"] == 7
 
 
-def test_a_validation_record_goes_with_the_last_certificate_that_needs_it(lab: Lab) -> None:
+def validated(lab: Lab) -> tuple[str, ValidationRecordDriver, Target[ValidationRecord], Observed[ValidationRecord]]:
+    """Zone and name, and the validation record there of a certificate of one object: driver, target and what was observed."""
     zone, name = made_zone(lab)
     certificates = CertificateDriver(lab.scope("us-east-1"), lab.clock)
-    mine, others = (lab.target(certificates.type, Certificate(name, frozenset({name, f"{at}.{name}"}), {})) for at in "ab")
-    made = {target.identity: certificates.create(target, uuid4().hex) for target in (mine, others)}
+    mine = lab.target(certificates.type, Certificate(name, frozenset({name, f"a.{name}"}), {}))
+    certificates.create(mine, uuid4().hex)
     told = eventually(lambda: observe(certificates, mine), lambda seen: seen is not None and f"validationName.{name}" in seen.attributes, "records told")
     assert told is not None
     driver = ValidationRecordDriver(lab.scope("us-east-1"), lab.clock)
     want = ValidationRecord(zone, told.attributes[f"validationName.{name}"], told.attributes[f"validationValue.{name}"])
     target = replace(lab.target(driver.type, want), identity=mine.identity)
     driver.create(target, "t")
-    seen = settled(driver, target)
-    eventually(lambda: lab.raw("acm").list_certificates()["CertificateSummaryList"], lambda found: len(found) == 2, "both listed")
+    return name, driver, target, settled(driver, target)
+
+
+def stands(lab: Lab, target: Target[ValidationRecord]) -> bool:
+    want = target.want()
+    return (want.name, "CNAME") in records(lab, want.zone_id)
+
+
+def asked_regions(lab: Lab) -> list[str]:
+    """Where ListCertificates was called."""
+    return [call.region for call in lab.control.log.reads("acm") if call.account == lab.account and call.operation == "ListCertificates"]
+
+
+def account_regions(lab: Lab) -> set[str]:
+    """Regions that the account has."""
+    return {region["RegionName"] for region in lab.raw("account").list_regions()["Regions"]}
+
+
+@pytest.mark.parametrize("region", ["us-east-1", "eu-west-1"])
+def test_a_validation_record_goes_with_the_last_certificate_that_needs_it(lab: Lab, region: str) -> None:
+    name, driver, target, seen = validated(lab)
+    others = lab.raw("acm", region).request_certificate(DomainName=f"*.{name}", SubjectAlternativeNames=[name], ValidationMethod="DNS")["CertificateArn"]
+    listed = 2 if region == "us-east-1" else 1
+    eventually(lambda: lab.raw("acm", region).list_certificates()["CertificateSummaryList"], lambda found: len(found) == listed, "listed")
     assert driver.delete(target, seen) is None
-    assert (want.name, "CNAME") in records(lab, zone)
-    lab.raw("acm").delete_certificate(CertificateArn=made[others.identity].external_id)
-    eventually(lambda: driver.delete(target, seen) or records(lab, zone), lambda found: not found, "record gone, own certificate still there")
-    assert lab.control.model(Acm).certificates[made[mine.identity].external_id]
+    assert stands(lab, target)
+    lab.raw("acm", region).delete_certificate(CertificateArn=others)
+    lab.clock.advance(61)
+    eventually(lambda: driver.delete(target, seen) or stands(lab, target), lambda found: not found, "record gone, own certificate still there")
+    assert len([one for one in lab.control.model(Acm).certificates.values() if one.account == lab.account]) == 1
+
+
+def test_removals_close_to_each_other_share_a_look_at_the_other_regions(lab: Lab) -> None:
+    name, driver, target, seen = validated(lab)
+    lab.raw("acm", "eu-west-1").request_certificate(DomainName=name, ValidationMethod="DNS")
+    eventually(lambda: lab.raw("acm", "eu-west-1").list_certificates()["CertificateSummaryList"], bool, "listed")
+    known = len(asked_regions(lab))
+    for _ in range(3):
+        driver.delete(target, seen)
+    assert stands(lab, target)
+    asked = asked_regions(lab)[known:]
+    assert asked.count("us-east-1") == 3
+    assert {region: asked.count(region) for region in set(asked) - {"us-east-1"}} == dict.fromkeys(account_regions(lab) - {"us-east-1"}, 1)
+
+
+def test_a_disabled_region_is_not_asked(lab: Lab) -> None:
+    _, driver, target, seen = validated(lab)
+    for region in ("eu-west-1", "me-south-1"):
+        lab.control.model(Account).disable(lab.account, region)
+    before = len(asked_regions(lab))
+    assert driver.delete(target, seen) is None
+    assert not {"eu-west-1", "me-south-1"} & set(asked_regions(lab)[before:])
+    eventually(lambda: stands(lab, target), lambda there: not there, "record gone")
+
+
+@pytest.mark.parametrize("code", ["AccessDeniedException", "UnrecognizedClientException"])
+def test_a_region_that_refuses_us_keeps_the_record_and_lets_go_of_the_object(lab: Lab, code: str, caplog: pytest.LogCaptureFixture) -> None:
+    _, driver, target, seen = validated(lab)
+    lab.control.fail("acm", "ListCertificates", code, 400, account=lab.account, region="eu-*")
+    for _ in range(2):
+        with pytest.raises(Denied, match=r"acm:ListCertificates.*eu-central-1 \(and as little in .*eu-west-1"):
+            driver.delete(target, seen)
+    lab.clock.advance(PATIENCE_SECONDS + 1)
+    assert driver.delete(target, seen) is None
+    assert stands(lab, target)
+    assert "left behind" in caplog.text and "eu-west-1" in caplog.text
+
+
+def test_a_region_that_answers_again_lets_the_record_go(lab: Lab) -> None:
+    _, driver, target, seen = validated(lab)
+    rule = lab.control.fail("acm", "*", "ServiceUnavailable", 503, account=lab.account, region="eu-west-1")
+    with pytest.raises(Transient, match="eu-west-1"):
+        driver.delete(target, seen)
+    assert stands(lab, target)
+    lab.control.remove(rule)
+    before = len(asked_regions(lab))
+    assert driver.delete(target, seen) is None
+    assert sorted(asked_regions(lab)[before:]) == ["eu-west-1", "us-east-1"]
+    eventually(lambda: stands(lab, target), lambda there: not there, "record gone")
+
+
+def test_the_own_region_is_never_given_up(lab: Lab) -> None:
+    _, driver, target, seen = validated(lab)
+    lab.control.fail("acm", "ListCertificates", "AccessDeniedException", 400, account=lab.account, region="us-east-1")
+    for _ in range(2):
+        with pytest.raises(Denied):
+            driver.delete(target, seen)
+        lab.clock.advance(PATIENCE_SECONDS + 1)
+    assert stands(lab, target)
+
+
+def test_without_the_list_of_regions_the_record_stays(lab: Lab) -> None:
+    _, driver, target, seen = validated(lab)
+    lab.control.fail("account", "ListRegions", "AccessDeniedException", 403, account=lab.account)
+    with pytest.raises(Denied, match="account:ListRegions"):
+        driver.delete(target, seen)
+    lab.clock.advance(PATIENCE_SECONDS + 1)
+    assert driver.delete(target, seen) is None
+    assert stands(lab, target)

@@ -128,17 +128,27 @@ def test_deletion_in_masses_stops_until_it_is_confirmed(tenant: Tenant) -> None:
     assert tenant.distributions() == []
 
 
-def test_a_definition_that_goes_takes_no_distribution_with_it(own_tenant: Own) -> None:
-    """`kubectl delete crd` means Retain for every object. The definition is put back for whoever comes next."""
+def test_a_definition_that_goes_takes_nothing_in_aws_with_it(own_tenant: Own) -> None:
+    """`kubectl delete crd` means Retain for every object, whatever its policy. The definition is put back for whoever comes next."""
     tenant = own_tenant.tenant
     operator = own_tenant.operator()
-    tenant.apply(tenant.cdn())
-    tenant.ready()
+    tenant.apply(tenant.cdn("plain", alarms={}), tenant.cdn("protected", {"deletionProtection": True}), tenant.cdn("told", {"onDelete": "Delete"}))
+    before = [tenant.ready(name)["status"]["outputs"]["id"] for name in ("plain", "protected", "told")]
     definition = "cdndistributions.securebase.io"
+    at = tenant.mark()
     tenant.plane.call("DELETE", f"/apis/apiextensions.k8s.io/v1/customresourcedefinitions/{definition}")
     try:
         until(lambda: definition not in tenant.plane.kubectl("get", "crd", "-o", "name").stdout, "the definition to go", operator=operator)
-        [kept] = tenant.distributions()
-        assert kept["Enabled"] is True
+        assert [tenant.events(name, "Retained") for name in ("plain", "protected", "told")] == [["the outside resources stay as they are"]] * 3
+        gone = f'namespace="{tenant.namespace}"'
+        until(lambda: gone not in operator.metrics(), "the objects' series to disappear", operator=operator)
+        assert tenant.writes(at) == []
+        assert {one["Id"]: one["Enabled"] for one in tenant.distributions()} == dict.fromkeys(before, True)
+        assert len(tenant.aws("cloudwatch").describe_alarms()["MetricAlarms"]) == 4
     finally:
         install_definitions(tenant.plane)
+    at = tenant.mark()
+    tenant.apply(tenant.cdn("plain", alarms={}))
+    [entry] = [entry for entry in tenant.ready("plain")["status"]["resources"] if entry["id"] == "distribution"]
+    assert entry["externalId"] == before[0], "taken over by the one that is made again"
+    assert tenant.writes(at) == []

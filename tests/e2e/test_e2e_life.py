@@ -81,6 +81,20 @@ def test_the_outputs_stand_in_status_and_in_a_config_map(tenant: Tenant) -> None
     assert [owner["uid"] for owner in config_map["metadata"]["ownerReferences"]] == [body["metadata"]["uid"]]
 
 
+def test_the_outputs_are_published_once_their_name_is_free(tenant: Tenant) -> None:
+    """As after a deletion and a new object at once: the ConfigMap of the old one goes a moment later."""
+    taken = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "site-outputs", "namespace": tenant.namespace}, "data": {"theirs": "1"}}
+    tenant.apply(taken, tenant.cdn())
+    tenant.ready()
+    [told] = tenant.events(reason="OutputsNotPublished")
+    assert "NameTaken" in told
+    path = f"/api/v1/namespaces/{tenant.namespace}/configmaps/site-outputs"
+    assert tenant.plane.call("GET", path)["data"] == {"theirs": "1"}
+    tenant.plane.call("DELETE", path)
+    outputs = until(lambda: tenant.get()["status"].get("outputs"), "the outputs", operator=tenant.operator)
+    assert tenant.plane.call("GET", path)["data"] == outputs
+
+
 def test_only_this_distribution_is_let_into_the_bucket(tenant: Tenant) -> None:
     others = put_others_statement(tenant)
     tenant.apply(tenant.cdn())

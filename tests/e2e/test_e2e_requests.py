@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
+import pytest
+
+from lab.aws.endpoint import AwsEndpoint
 from tests.e2e.harness import Own, Tenant, kill, until
 
 
@@ -41,6 +46,31 @@ def test_a_new_token_is_a_new_invalidation(tenant: Tenant) -> None:
         tenant.annotate("site", invalidate=f"{token} /*")
         completed(tenant, token)
     assert invalidations(tenant, id) == [["/*"], ["/*"]]
+
+
+@pytest.fixture
+def slow(endpoint: AwsEndpoint) -> Iterator[None]:
+    """Invalidations take long enough to ask for another one meanwhile."""
+    settings = endpoint.control.settings
+    before, settings.invalidation_s = settings.invalidation_s, 6.0
+    yield
+    settings.invalidation_s = before
+
+
+@pytest.mark.usefixtures("slow")
+def test_one_asked_for_while_another_runs_is_made_once_too(tenant: Tenant) -> None:
+    tenant.apply(tenant.cdn())
+    id = tenant.ready()["status"]["outputs"]["id"]
+    at = tenant.mark()
+    for token in ("first", "second", "third"):
+        tenant.annotate("site", invalidate=f"{token} /{token}")
+        until(lambda token=token: [f"/{token}"] in invalidations(tenant, id), "it to be asked for", operator=tenant.operator)  # type: ignore[misc]
+    assert completed(tenant, "third")["paths"] == ["/third"]
+    assert tenant.get()["status"]["acknowledged"]["invalidate"].startswith("third")
+    tenant.annotate("site", refresh="look")
+    until(lambda: tenant.get()["status"]["acknowledged"].get("refresh") == "look", "another pass", operator=tenant.operator)
+    assert sorted(invalidations(tenant, id)) == [["/first"], ["/second"], ["/third"]]
+    assert tenant.writes(at) == ["CreateInvalidation"] * 3
 
 
 def test_a_running_invalidation_survives_kill_9(own_tenant: Own) -> None:

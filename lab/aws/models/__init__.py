@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from lab.aws.context import Lab, Model
+from lab.aws.models.account import Account
 from lab.aws.models.acm import Acm
 from lab.aws.models.cloudfront import CloudFront
 from lab.aws.models.cloudwatch import CloudWatch
+from lab.aws.models.elasticache import ElastiCache
 from lab.aws.models.logs import Logs
 from lab.aws.models.route53 import Route53
 from lab.aws.models.s3 import S3
@@ -16,4 +18,4 @@ from lab.aws.models.tagging import Tagging
 
 def all_models(lab: Lab) -> list[Model]:
     """In the order they are asked. Tagging comes last: it learns from the others' answers."""
-    return [Sessions(lab), CloudFront(lab), Acm(lab), Route53(lab), CloudWatch(), Logs(lab), S3(), Sns(), Tagging(lab)]
+    return [Sessions(lab), Account(lab), CloudFront(lab), Acm(lab), Route53(lab), CloudWatch(), Logs(lab), S3(), Sns(), ElastiCache(lab), Tagging(lab)]

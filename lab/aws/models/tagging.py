@@ -93,7 +93,7 @@ class Tagging:
         """Every tagged resource of the account and region, in a stable order."""
         key = (account, region)
         if key in self._cached:
-            return self._cached[key]
+            return self._with_kept(key)
         before = self._writes
         listed = await self._lab.backends.ask("resourcegroupstaggingapi", "GetResources", {}, account, region)
         found = {entry["ResourceARN"]: _pairs(entry["Tags"]) for entry in listed["ResourceTagMappingList"]}
@@ -102,7 +102,14 @@ class Tagging:
         resources = sorted((arn, dict(tags)) for arn, tags in found.items() if tags and (here or arn.split(":")[2] not in _GLOBAL))
         if self._writes == before:
             self._cached[key] = resources
-        return resources
+        return self._with_kept(key, resources)
+
+    def _with_kept(self, key: tuple[str, str], resources: list[tuple[str, Tags]] | None = None) -> list[tuple[str, Tags]]:
+        """With what models keep whole, which no backend lists."""
+        account, region = key
+        kept = [(arn, dict(tags)) for arn, tags in self._lab.tagged.items() if tags and arn.split(":")[3:5] == [region, account]]
+        listed = self._cached[key] if resources is None else resources
+        return sorted([*listed, *kept]) if kept else listed
 
     async def _resources(self, call: Call) -> Reply:
         params = call.params

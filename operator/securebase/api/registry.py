@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from securebase.api.account import AwsAccount
+from securebase.api.cache import CacheCluster
 from securebase.api.cdn import CdnDistribution
 from securebase.api.meta import API_VERSION, GROUP, VERSION, KubernetesObject
 
@@ -77,8 +78,23 @@ CDN_DISTRIBUTION = Kind(
     model=CdnDistribution,
     columns=RESOURCE_COLUMNS,
 )
+CACHE_CLUSTER = Kind(
+    name="CacheCluster",
+    plural="cacheclusters",
+    singular="cachecluster",
+    short_names=("cache",),
+    scope="Namespaced",
+    model=CacheCluster,
+    columns=(
+        *RESOURCE_COLUMNS[:2],
+        PrinterColumn("VERIFIED", _condition("Verified")),
+        *RESOURCE_COLUMNS[2:],
+        PrinterColumn("PROFILE", ".spec.profile", priority=1),
+        PrinterColumn("ENGINE", ".spec.engine", priority=1),
+    ),
+)
 
-KINDS: tuple[Kind, ...] = (AWS_ACCOUNT, CDN_DISTRIBUTION)
+KINDS: tuple[Kind, ...] = (AWS_ACCOUNT, CACHE_CLUSTER, CDN_DISTRIBUTION)
 
 
 def kind_of(api_version: str, kind: str) -> Kind | None:
@@ -88,4 +104,4 @@ def kind_of(api_version: str, kind: str) -> Kind | None:
     return next((known for known in KINDS if known.name == kind), None)
 
 
-__all__ = ["AWS_ACCOUNT", "CDN_DISTRIBUTION", "GROUP", "KINDS", "VERSION", "Kind", "PrinterColumn", "kind_of"]
+__all__ = ["AWS_ACCOUNT", "CACHE_CLUSTER", "CDN_DISTRIBUTION", "GROUP", "KINDS", "VERSION", "Kind", "PrinterColumn", "kind_of"]

@@ -61,6 +61,10 @@ class ResourceStatus(StatusModel):
     """Compact memory of what was last written."""
     incarnation: Count | None = None
     """Rises when a thing known gone is made again."""
+    snapshot: str | None = None
+    """Name of the snapshot that its replacement starts from."""
+    retired_at: Count | None = None
+    """Unix seconds at which its successor took over."""
     checked_at: Timestamp | None = None
 
 
@@ -89,6 +93,7 @@ class Acknowledged(StatusModel):
 
     refresh: str | None = None
     invalidate: str | None = None
+    rotate: str | None = None
     approve: str | None = None
 
 
@@ -121,6 +126,8 @@ class ResourceStatusBlock(StatusModel):
     """Resources that are not ready or drift in full, the others as far as there is room."""
     resource_counts: dict[str, int] = Field(default_factory=dict)
     """How many resources are in which state."""
+    omitted: dict[str, int] = Field(default_factory=dict)
+    """How many ready resources of a type and region found no room in the list; they are found again by identity."""
     drifted_fields: Count | None = None
     """How many paths differ from what was applied."""
     plan: PlanStatus | None = None

@@ -1,4 +1,4 @@
-"""The command `securebase`: plan | drift | run | version. The same engine as the operator's, with a face for a terminal."""
+"""The command `securebase`: plan | drift | cost | report | run | version. The same engine as the operator's, with a face for a terminal."""
 
 from __future__ import annotations
 
@@ -60,6 +60,36 @@ def drift(
     from securebase.cli.drift import drift_of_cluster
 
     raise typer.Exit(drift_of_cluster(instance, namespace, as_json=output is Output.JSON))
+
+
+@app.command(
+    epilog="**Examples**\n\n"
+    "`securebase cost -f examples`\n\n"
+    "`kustomize build overlays/prod | securebase cost -f - --region eu-central-1 --price-book prices.yaml -o json`\n\n"
+    "Exit code: 0 estimated, also where a price is unknown (it is named), 1 an error."
+)
+def cost(
+    files: Annotated[list[str], typer.Option("--file", "-f", help="A file, a directory (every .yaml, .yml and .json in it), or - for standard input.")],
+    output: Format = Output.TEXT,
+    namespace: Annotated[str, typer.Option("--namespace", "-n", help="Namespace of objects that name none.")] = "default",
+    region: Annotated[str, typer.Option("--region", help="Region of objects that name none; default: that of their AwsAccount among the files.")] = "",
+    price_book: Annotated[str, typer.Option("--price-book", envvar="SECUREBASE_PRICE_BOOK", help="A file that overrides or extends the price book.")] = "",
+) -> None:
+    """Estimate what the objects cost a month, from dated public prices. Neither AWS nor a cluster is asked. Unknown prices are named, never guessed."""
+    from securebase.cli.cost import cost_of_files
+
+    raise typer.Exit(cost_of_files(files, namespace, region, price_book, as_json=output is Output.JSON))
+
+
+@app.command(epilog="**Examples**\n\n`securebase report`\n\n`securebase report -n web -o json`\n\nExit code: 0, or 1 for an error.")
+def report(
+    output: Format = Output.TEXT,
+    namespace: Annotated[str, typer.Option("--namespace", "-n", help="Only this namespace.")] = "",
+) -> None:
+    """List every object of the cluster: readiness, drift, monthly cost, and recommendations with what the change costs. AWS is not asked."""
+    from securebase.cli.report import report_of_cluster
+
+    raise typer.Exit(report_of_cluster(namespace, as_json=output is Output.JSON))
 
 
 @app.command()

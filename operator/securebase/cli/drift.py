@@ -6,8 +6,8 @@ from rich.console import Console
 
 from securebase.cli.planning import Planned, planned
 from securebase.cli.render import print_drift, print_json
-from securebase.cli.surroundings import reading_process
-from securebase.clients.kubernetes import GROUP, VERSION, Kubernetes, load_configuration
+from securebase.cli.surroundings import reading_cluster, reading_process
+from securebase.clients.kubernetes import GROUP, VERSION, Kubernetes
 from securebase.core.errors import ReconcileError
 from securebase.core.identity import Identity
 from securebase.core.kind import Kind, ObjectRef
@@ -24,10 +24,10 @@ def drift_of_cluster(instance: str, namespace: str, *, as_json: bool) -> int:
     """Compare everything in the cluster with AWS; the exit code."""
     console, errors, redactor = Console(highlight=False, soft_wrap=True), Console(stderr=True, highlight=False), Redactor()
     try:
-        api = Kubernetes(load_configuration())
+        api = reading_cluster()
         instance = instance or str(api.get("/api/v1/namespaces/kube-system")["metadata"]["uid"])
         bodies = api.get(f"/apis/{GROUP}/{VERSION}/awsaccounts")["items"]
-        process = reading_process(instance, {account.name: account for account in map(account_of, bodies)}, redactor)
+        process = reading_process(instance, {account.name: account for account in map(account_of, bodies)}, redactor, api)
         done = [one for kind in KINDS for one in _of_kind(kind, namespace, api, process, redactor)]
     except ReconcileError as error:
         errors.print(str(error), markup=False)

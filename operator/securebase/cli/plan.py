@@ -12,8 +12,8 @@ from securebase.api.unknown_fields import unknown_fields
 from securebase.cli.documents import FileSources, Manifests, Unreadable, read
 from securebase.cli.planning import Planned, planned
 from securebase.cli.render import print_json, print_plan
-from securebase.cli.surroundings import reading_process
-from securebase.clients.kubernetes import Gone, Kubernetes, load_configuration, namespaced
+from securebase.cli.surroundings import reading_cluster, reading_process
+from securebase.clients.kubernetes import Gone, Kubernetes, namespaced
 from securebase.core.errors import ReconcileError
 from securebase.core.identity import Identity
 from securebase.core.kind import Kind
@@ -42,13 +42,14 @@ def plan_files(files: Sequence[str], instance: str, namespace: str, *, as_json: 
     except (Unreadable, ReconcileError) as error:
         errors.print(str(error), markup=False)
         return 1
-    process = reading_process(instance, accounts, Redactor())
     chosen = [document for document in manifests.objects if document.get("kind") != "AwsAccount"]
     if not chosen:
         errors.print("no object of securebase.io is among the files")
         return 1
     try:
-        statuses = ClusterStatuses(Kubernetes(load_configuration())) if cluster else NoStatuses()
+        api = reading_cluster() if cluster else None
+        process = reading_process(instance, accounts, Redactor(), api)
+        statuses = NoStatuses() if api is None else ClusterStatuses(api)
         done = [_plan_one(document, process, manifests, statuses) for document in chosen]
     except ReconcileError as error:
         errors.print(str(error), markup=False)

@@ -6,12 +6,12 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from securebase.cli.surroundings import no_intents
-from securebase.core.driver import Depth, Inventory, guards
+from securebase.core.driver import Depth
 from securebase.core.errors import ReconcileError
 from securebase.core.observe import make_plan, observe_graph, observe_priors, prunable
-from securebase.core.plan import Plan, Prior
-from securebase.runtime.engine import AccountWorld, Composed, Request, Sources, compose
-from securebase.runtime.shared import Process
+from securebase.core.plan import Plan
+from securebase.runtime.engine import Composed, Request, Sources, compose, owned
+from securebase.runtime.shared import AccountWorld, Process
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +61,7 @@ def planned(request: Request, process: Process, sources: Sources, *, search: boo
     """The plan of one object. `search`: there is no status, so what carries its identity is looked for outside."""
     identity = request.identity
     try:
-        composed = compose(request, process.accounts, sources)
+        composed = compose(request, process, sources)
         world = process.world(composed.account, no_intents)
         if search:
             composed = _with_inventory(composed, world)
@@ -75,12 +75,7 @@ def planned(request: Request, process: Process, sources: Sources, *, search: boo
 
 def _with_inventory(composed: Composed, world: AccountWorld) -> Composed:
     """The object with what carries its identity outside although the spec no longer wants it: those would be pruned."""
-    found: dict[str, Prior] = {}
-    for region in sorted({node.region or composed.subject.region for node in composed.graph}):
-        for type_ in world.drivers.types:
-            driver = world.driver(type_, region)
-            if isinstance(driver, Inventory):
-                for name, external_id in driver.owned(composed.subject.identity).items():
-                    if name not in composed.graph.nodes:
-                        found[name] = Prior(name, type_, external_id, region, guards=guards(driver))
+    regions = sorted({node.region or composed.subject.region for node in composed.graph})
+    where = ((type_, region) for region in regions for type_ in world.drivers.types)
+    found = {name: prior for name, prior in owned(composed.subject, world, where).items() if name not in composed.graph.nodes}
     return replace(composed, subject=replace(composed.subject, prior=found))

@@ -79,20 +79,27 @@ def is_read(api: str) -> bool:
 class AwsScope:
     """One account in one region. Thread-safe. Raises the four errors of `core.errors`, and whatever the fence raises."""
 
-    def __init__(self, clients: AwsClients, account: AwsAccountConfig, region: str) -> None:
+    def __init__(self, clients: AwsClients, account: AwsAccountConfig, region: str, *, pooled: bool = True) -> None:
         self.account_id = account.account_id
         self.region = region
         self.partition = clients.sessions.partition(region)
         self._account = account
         self._clients = clients
+        self._pooled = pooled
         self._cache: dict[str, BaseClient] = {}
 
     def __repr__(self) -> str:
         return f"AwsScope({self.account_id or 'ambient'}, {self.region})"
 
-    def at_home(self) -> AwsScope:
-        """The same account in its own region, where what is not global lives by default."""
-        return self._clients.scope(self._account, self._account.region)
+    @contextmanager
+    def elsewhere(self, region: str) -> Iterator[AwsScope]:
+        """The same account in a region, for a few calls: its clients are its own, and closed at the end instead of kept for life."""
+        scope = AwsScope(self._clients, self._account, region, pooled=False)
+        try:
+            yield scope
+        finally:
+            for client in scope._cache.values():
+                client.close()
 
     def call(self, service: str, operation: str, /, **params: Any) -> dict[str, Any]:
         """One request; `operation` in snake case as in boto3. The answer as botocore parses it."""
@@ -150,7 +157,9 @@ class AwsScope:
     def _client(self, service: str) -> BaseClient:
         client = self._cache.get(service)
         if client is None:
-            client = self._clients.sessions.client(self._account, self.region, service, self._clients.before_send)
+            sessions = self._clients.sessions
+            make = sessions.client if self._pooled else sessions.new_client
+            client = make(self._account, self.region, service, self._clients.before_send)
             self._cache[service] = client
         return client
 

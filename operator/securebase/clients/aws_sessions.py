@@ -107,11 +107,16 @@ class AwsSessions:
         key = (account, region, service)
         with self._lock:
             if key not in self._clients:
-                made = self._create(self._session(account), account, region, service)
-                if before_send is not None:
-                    made.meta.events.register("before-send", before_send)
-                self._clients[key] = made
+                self._clients[key] = self.new_client(account, region, service, before_send)
             return self._clients[key]
+
+    def new_client(self, account: AwsAccountConfig, region: str, service: str, before_send: Callable[..., None] | None = None) -> BaseClient:
+        """As `client`, but nobody else's: whoever asks closes it."""
+        with self._lock:
+            made = self._create(self._session(account), account, region, service)
+            if before_send is not None:
+                made.meta.events.register("before-send", before_send)
+            return made
 
     def without_credentials(self, account: AwsAccountConfig) -> None:
         """Drop the account's clients: one that was made when there were no credentials never looks for any again."""

@@ -8,11 +8,14 @@ from enum import StrEnum
 from typing import Any, ClassVar, Generic, Protocol, TypeVar, runtime_checkable
 
 from securebase.core.diff import Change
+from securebase.core.fields import SecretValue
 from securebase.core.graph import Role
-from securebase.core.identity import Identity, shared_owner
+from securebase.core.identity import Identity, digest, shared_owner
 
 D = TypeVar("D")
 
+IN_USE = "InUse"
+"""Reason of the `Waiting` by which a driver says that something else still refers to what is to be deleted."""
 RETIRED = "~"
 """In a node's id: what stands before an older incarnation's number. The old one carries the owner tag of the node it was."""
 
@@ -41,8 +44,10 @@ class Depth(StrEnum):
 class Target(Generic[D]):
     """One resource somebody wants to know about or act on.
 
-    desired      with references filled in as far as known; None when only the external id is known (prune, deletion)
-    external_id  as recorded after the create; empty when never recorded (a new object, a status that was lost)
+    desired       with references filled in as far as known; None when only the external id is known (prune, deletion)
+    external_id   as recorded after the create; empty when never recorded (a new object, a status that was lost)
+    incarnation   how often it was made again; part of the name where a successor stands beside what it replaces (`incarnated_name`)
+    restore_from  name of the snapshot that `create` must start from
     """
 
     identity: Identity
@@ -51,6 +56,8 @@ class Target(Generic[D]):
     desired: D | None
     external_id: str = ""
     role: Role = Role.OWNED
+    incarnation: int = 0
+    restore_from: str = ""
 
     @property
     def key(self) -> tuple[Identity, str]:
@@ -78,7 +85,10 @@ class Observed(Generic[D]):
                 the resource's name, made from the identity, proves it
     attributes  what other nodes may refer to. An attribute that is not usable yet (an ARN of a certificate that is not issued) is left out
     raw         the whole object as read, for whole-object writes; opaque to the core
+    secrets     secret attributes, for whoever asks with a `SecretFrom`
     under_way   leaf paths whose wanted value the outside reports as being applied
+    due         the next step the resource itself has to take (`Advances`), in words; "" = none
+    again_at    Unix seconds at which something will be due that nobody else will tell; 0 = nothing known
     checked_at  Unix seconds of the read behind `value`; 0 = now
     """
 
@@ -91,7 +101,10 @@ class Observed(Generic[D]):
     etag: str = ""
     attributes: Mapping[str, str] = field(default_factory=dict)
     raw: Any = field(default=None, repr=False)
+    secrets: Mapping[str, SecretValue] = field(default_factory=dict, repr=False)
     under_way: frozenset[str] = frozenset()
+    due: str = ""
+    again_at: float = 0.0
     checked_at: float = 0.0
 
 
@@ -117,8 +130,8 @@ class Driver(Protocol):
         """Make `observed` equal `target.desired`; `changes` says what differs. Whole-object writes start from `observed.raw`."""
 
     def delete(self, target: Target[Any], observed: Observed[Any]) -> Observed[Any] | None:
-        """Take the next step towards absence: None = gone (or, for a shared resource, still used by others); an observation = under way,
-        to be called again later."""
+        """Take the next step towards absence: None = gone; an observation = under way, to be called again later. What something else still
+        refers to raises `Waiting(IN_USE)`."""
 
 
 @runtime_checkable
@@ -145,6 +158,42 @@ class Locates(Protocol):
         """Whether `observe` could look for it: then an absence told before the references were filled in still stands after."""
 
 
+@runtime_checkable
+class Advances(Protocol):
+    """Optional: a resource with steps of its own to take (a rotation), each safe to repeat and none of them a difference from what is wanted."""
+
+    def advance(self, target: Target[Any], observed: Observed[Any]) -> Observed[Any]:
+        """Take the step that `observed.due` names and tell how it stands then. Called again while something is due."""
+
+
+class Saved(StrEnum):
+    """How far a snapshot is."""
+
+    UNDER_WAY = "UNDER_WAY"
+    DONE = "DONE"
+
+
+@runtime_checkable
+class Snapshots(Protocol):
+    """Optional: holds data that can be kept when the resource goes, and that a successor can start from."""
+
+    def snapshot(self, target: Target[Any], observed: Observed[Any], name: str) -> Saved:
+        """Make the snapshot of this name if it is not there yet, and tell how far it is. Never a second one of the name."""
+
+    def delete_with_snapshot(self, target: Target[Any], observed: Observed[Any], name: str) -> Observed[Any] | None:
+        """`delete`, the last thing that is kept being a snapshot of this name."""
+
+
+def incarnated_name(name: str, target: Target[Any], limit: int) -> str:
+    """The outside name of a target whose successor stands beside what it replaces: `name`, then `name-1`, ... within `limit` characters."""
+    if not target.incarnation:
+        return name
+    tail = f"-{target.incarnation}"
+    if len(name) + len(tail) > limit:
+        tail = f"-{digest(name, length=4)}{tail}"
+    return name[: limit - len(tail)].rstrip("-") + tail
+
+
 def locatable(driver: Driver, target: Target[Any]) -> bool:
     """Whether a driver could look for a target as it stands; False where it cannot tell."""
     return isinstance(driver, Locates) and driver.locatable(target)
@@ -163,3 +212,8 @@ def replaces_in_place(driver: Driver) -> bool:
 def settle_seconds(driver: Driver) -> float:
     """How long after our own write a difference is not called drift (`SETTLE_SECONDS` on the driver, default 60)."""
     return float(getattr(driver, "SETTLE_SECONDS", 60.0))
+
+
+def replaced_grace(driver: Driver) -> float:
+    """How long a replaced resource goes on serving beside its successor (`REPLACED_GRACE_SECONDS` on the driver, default 0)."""
+    return float(getattr(driver, "REPLACED_GRACE_SECONDS", 0.0))

@@ -12,6 +12,7 @@ from securebase.core.graph import Graph, Role
 from securebase.core.observe import observe_graph, observe_priors, prior_target, targets_of
 from securebase.core.plan import Prior
 from securebase.core.policy import OnDelete
+from securebase.core.removal import remove_keeping_data, used_by_others
 from securebase.core.subject import FIRST_POLL, Memory, NodeResult, Subject, World
 
 _REMOVED, _NOT_OURS = "Removed", "NotOurs"
@@ -106,10 +107,10 @@ def _leave(one: _Going, subject: Subject, world: World, memory: Memory) -> NodeR
     if answer.owner != target.owner and (answer.owner or not one.prior.external_id):
         told = f"{prior.type} {answer.external_id} does not carry this object's identity; it is left as it is"
         return NodeResult(prior, "ABSENT", reason=_NOT_OURS, message=told)
-    if prior.role is Role.SHARED and world.used_elsewhere(subject.identity, prior.type, answer.external_id):
+    if used_by_others(world, subject, prior, answer):
         return NodeResult(prior, "ABSENT")
     try:
-        left = world.driver(prior.type, prior.region or subject.region).delete(target, answer)
+        left = remove_keeping_data(world, subject, memory, prior, target, answer)
     except ReconcileError as error:
         return _failed(prior, error)
     memory.wrote_at[prior.id] = world.now()

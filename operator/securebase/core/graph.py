@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from graphlib import CycleError, TopologicalSorter
+from types import MappingProxyType
 from typing import Any
 
 from securebase.core.fields import SecretValue
@@ -26,8 +27,18 @@ class Ref(str):
         return super().__new__(cls, f"{_OPEN}{node}/{attribute}{_CLOSE}")
 
 
+@dataclass(frozen=True, slots=True)
+class SecretFrom:
+    """A secret that exists only after another node does: `SecretFrom("secret", "password")`. Resolved to a `SecretValue`."""
+
+    node: str
+    attribute: str
+
+
 def references(text: str) -> Iterator[tuple[str, str]]:
     """(node, attribute) of every reference in a text."""
+    if _OPEN not in text:
+        return
     for match in _REFERENCE.finditer(text):
         yield match.group(1), match.group(2)
 
@@ -84,7 +95,7 @@ class Node:
 
     def references(self) -> frozenset[str]:
         """Ids of the nodes whose attributes stand in what is desired."""
-        return frozenset(node for text in _texts(self.desired) for node, _ in references(text))
+        return frozenset(_needed(self.desired))
 
 
 class InvalidGraph(ValueError):
@@ -98,10 +109,13 @@ class Graph:
     reading_waves  the order of reads: what a node takes a value from comes before it. Fewer, so that more of one type is read at once
     """
 
-    __slots__ = ("complete", "needs", "nodes", "reading_waves", "removal_wave_of", "wave_of", "waves")
+    __slots__ = ("complete", "gathered", "needs", "nodes", "reading_waves", "removal_wave_of", "wave_of", "waves")
 
-    def __init__(self, nodes: Iterable[Node], *, complete: bool = True) -> None:
-        """`complete=False`: composed from an incomplete gathering; what is missing here is then never pruned."""
+    def __init__(self, nodes: Iterable[Node], *, complete: bool = True, gathered: Attributes = MappingProxyType({})) -> None:
+        """`complete=False`: composed from an incomplete gathering; what is missing here is then never pruned.
+
+        `gathered`: the attributes of own nodes that the composition went by. Once they are others, it has to be composed anew.
+        """
         self.nodes: dict[str, Node] = {}
         for node in nodes:
             if node.id in self.nodes:
@@ -116,6 +130,11 @@ class Graph:
         self.wave_of: dict[str, int] = {node.id: wave for wave, nodes in enumerate(self.waves) for node in nodes}
         self.removal_wave_of = {name: 0 if self.nodes[name].lingers else wave for name, wave in self.wave_of.items()}
         self.complete = complete
+        self.gathered = gathered
+
+    def outdated(self, attributes: Attributes) -> bool:
+        """Whether the attributes it was composed by are known to be others now."""
+        return any(name in attributes and attributes[name].get(key) != value for name, known in self.gathered.items() for key, value in known.items())
 
     def _waves(self, needs: Mapping[str, frozenset[str]]) -> Iterator[tuple[Node, ...]]:
         sorter = TopologicalSorter(needs)
@@ -140,6 +159,26 @@ Attributes = Mapping[str, Mapping[str, str]]
 """What is known of existing nodes: node id -> attribute -> value."""
 
 
+class Known(dict[str, Mapping[str, str]]):
+    """`Attributes`, and beside them the secret ones, which nothing but a `SecretFrom` gets to see."""
+
+    __slots__ = ("secrets",)
+
+    def __init__(self, attributes: Attributes = MappingProxyType({}), secrets: Mapping[str, Mapping[str, SecretValue]] = MappingProxyType({})) -> None:
+        super().__init__(attributes)
+        self.secrets = dict(secrets)
+
+    def note(self, node: str, attributes: Mapping[str, str], secrets: Mapping[str, SecretValue]) -> None:
+        """What one existing node offers."""
+        self[node] = attributes
+        if secrets:
+            self.secrets[node] = secrets
+
+    def copy(self) -> Known:
+        """Another one, to be added to."""
+        return Known(self, self.secrets)
+
+
 @dataclass(frozen=True, slots=True)
 class Resolved:
     """A desired value with every known reference filled in; `missing` names the (node, attribute) pairs still unknown."""
@@ -159,6 +198,8 @@ def _resolve(value: Any, attributes: Attributes, missing: set[tuple[str, str]]) 
         return _resolve_text(value, attributes, missing) if _OPEN in value else value
     if isinstance(value, SecretValue):
         return value
+    if isinstance(value, SecretFrom):
+        return _resolve_secret(value, attributes, missing)
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         changes = {}
         for field in dataclasses.fields(value):
@@ -177,6 +218,14 @@ def _resolve(value: Any, attributes: Attributes, missing: set[tuple[str, str]]) 
     return value
 
 
+def _resolve_secret(wanted: SecretFrom, attributes: Attributes, missing: set[tuple[str, str]]) -> Any:
+    found = attributes.secrets.get(wanted.node, {}).get(wanted.attribute) if isinstance(attributes, Known) else None
+    if found is None:
+        missing.add((wanted.node, wanted.attribute))
+        return wanted
+    return found
+
+
 def _resolve_text(text: str, attributes: Attributes, missing: set[tuple[str, str]]) -> str:
     def fill(match: re.Match[str]) -> str:
         found = attributes.get(match.group(1), {}).get(match.group(2))
@@ -188,18 +237,20 @@ def _resolve_text(text: str, attributes: Attributes, missing: set[tuple[str, str
     return _REFERENCE.sub(fill, text)
 
 
-def _texts(value: Any) -> Iterator[str]:
+def _needed(value: Any) -> Iterator[str]:
+    """Ids of the nodes a desired value refers to, as often as it does."""
     if isinstance(value, str):
-        if _OPEN in value:
-            yield value
+        yield from (node for node, _ in references(value))
+    elif isinstance(value, SecretFrom):
+        yield value.node
     elif isinstance(value, SecretValue):
         return
     elif dataclasses.is_dataclass(value) and not isinstance(value, type):
         for field in dataclasses.fields(value):
-            yield from _texts(getattr(value, field.name))
+            yield from _needed(getattr(value, field.name))
     elif isinstance(value, (tuple, frozenset)):
         for item in value:
-            yield from _texts(item)
+            yield from _needed(item)
     elif isinstance(value, Mapping):
         for item in value.values():
-            yield from _texts(item)
+            yield from _needed(item)

@@ -39,18 +39,27 @@ class ObjectRef:
 
 @dataclass(frozen=True, slots=True)
 class Needs:
-    """What must be gathered before composing."""
+    """What must be gathered before composing.
+
+    nodes  ids of the object's own nodes whose attributes decide what else there is (the members of a cache)
+    """
 
     secrets: frozenset[SecretRef] = frozenset()
     objects: frozenset[ObjectRef] = frozenset()
+    nodes: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What was gathered. Without a cluster (`offline`) an unknown Secret is left uncompared instead of missing."""
+    """What was gathered. Without a cluster (`offline`) an unknown Secret is left uncompared instead of missing.
+
+    nodes  attributes of own nodes as just observed; one that is asked for and not here is not there yet, or could not be read: what
+           depends on it cannot be composed, and the graph is then not complete
+    """
 
     secrets: Mapping[SecretRef, SecretValue] = field(default_factory=dict)
     objects: Mapping[ObjectRef, Mapping[str, str]] = field(default_factory=dict)
+    nodes: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     offline: bool = False
 
     def secret(self, ref: SecretRef) -> SecretValue:
@@ -77,6 +86,7 @@ class Context:
 
     tags      the account's defaults under the object's own; without the owner tag, which drivers add
     requests  annotations that ask for something once and were not acknowledged yet, without the prefix `securebase.io/`
+    uid       of the object in its cluster, for what the cluster's garbage collector is to take along; "" without a cluster
     """
 
     identity: Identity
@@ -85,6 +95,7 @@ class Context:
     partition: str = "aws"
     tags: Mapping[str, str] = field(default_factory=dict)
     requests: Mapping[str, str] = field(default_factory=dict)
+    uid: str = ""
 
 
 @dataclass(frozen=True, slots=True)

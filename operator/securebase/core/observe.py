@@ -9,22 +9,24 @@ from typing import Any
 
 from securebase.core.driver import Answer, Depth, Observed, Target
 from securebase.core.errors import ReconcileError, Transient
-from securebase.core.graph import Graph, Node, Role, resolve
+from securebase.core.graph import Attributes, Graph, Known, Node, Role, resolve
 from securebase.core.plan import Plan, Prior, gated, node_step, prune_step
 from securebase.core.subject import Subject, World
 
 log = logging.getLogger(__name__)
 
 
-def targets_of(graph: Graph, subject: Subject, attributes: Mapping[str, Mapping[str, str]], nodes: Iterable[Node] | None = None) -> dict[str, Target[Any]]:
+def targets_of(graph: Graph, subject: Subject, attributes: Attributes, nodes: Iterable[Node] | None = None) -> dict[str, Target[Any]]:
     """A target per node (of the graph, or of those given), references filled in as far as known."""
     return {node.id: target_of(node, subject, attributes) for node in (graph if nodes is None else nodes)}
 
 
-def target_of(node: Node, subject: Subject, attributes: Mapping[str, Mapping[str, str]]) -> Target[Any]:
+def target_of(node: Node, subject: Subject, attributes: Attributes) -> Target[Any]:
     known = subject.prior.get(node.id)
-    external_id = known.external_id if known is not None and known.type == node.type else ""
-    return Target(subject.identity, node.id, node.type, resolve(node.desired, attributes).desired, external_id, node.role)
+    desired = resolve(node.desired, attributes).desired
+    if known is None or known.type != node.type:
+        return Target(subject.identity, node.id, node.type, desired, role=node.role)
+    return Target(subject.identity, node.id, node.type, desired, known.external_id, node.role, known.incarnation)
 
 
 def prunable(graph: Graph, subject: Subject) -> dict[str, Prior]:
@@ -37,10 +39,10 @@ def prunable(graph: Graph, subject: Subject) -> dict[str, Prior]:
 
 def observe_graph(
     graph: Graph, subject: Subject, world: World, depth: Depth, cached: Mapping[str, Observed[Any]] | None = None
-) -> tuple[dict[str, Answer], dict[str, Mapping[str, str]]]:
+) -> tuple[dict[str, Answer], Known]:
     """Observe every node, wave by wave, one call a type and region. `cached` observations are taken as they are."""
     answers: dict[str, Answer] = {}
-    attributes: dict[str, Mapping[str, str]] = {}
+    attributes = Known()
     for wave in graph.reading_waves:
         batches: dict[tuple[str, str], list[Target[Any]]] = {}
         for node in wave:
@@ -52,7 +54,7 @@ def observe_graph(
             answers.update(observe_batch(world, type_, region, targets, depth))
         for node in wave:
             if isinstance(found := answers.get(node.id), Observed):
-                attributes[node.id] = found.attributes
+                attributes.note(node.id, found.attributes, found.secrets)
     return answers, attributes
 
 
@@ -81,7 +83,7 @@ def make_plan(
     world: World,
     answers: Mapping[str, Answer],
     pruned: Mapping[str, Answer],
-    attributes: Mapping[str, Mapping[str, str]],
+    attributes: Attributes,
     granted: frozenset[str] = frozenset(),
 ) -> Plan:
     """The plan of one object, gates put on."""
@@ -97,7 +99,7 @@ def make_plan(
 
 def prior_target(prior: Prior, subject: Subject) -> Target[Any]:
     """A target known by its recorded external id alone."""
-    return Target(subject.identity, prior.id, prior.type, None, prior.external_id, prior.role)
+    return Target(subject.identity, prior.id, prior.type, None, prior.external_id, prior.role, prior.incarnation)
 
 
 def observe_priors(priors: Iterable[Prior], subject: Subject, world: World) -> dict[str, Answer]:

@@ -32,7 +32,11 @@ class Action(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Prior:
-    """One resource as the last status remembers it."""
+    """One resource as the last status remembers it.
+
+    snapshot    name of the snapshot its next incarnation starts from, while it is being replaced
+    retired_at  Unix seconds at which its successor took over; 0 = it is nobody's predecessor
+    """
 
     id: str
     type: str
@@ -43,6 +47,8 @@ class Prior:
     wave: int = 0
     applied: str = ""
     incarnation: int = 0
+    snapshot: str = ""
+    retired_at: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +117,9 @@ class Plan:
 
 EXISTENCE = ""
 """The path of a change that makes or removes a whole resource."""
+
+SNAPSHOT_NAME = 40
+"""Characters in the name of a snapshot: what ElastiCache, the narrowest, takes of a name."""
 
 
 def node_step(node: Node, target: Target[Any], answer: Answer, prior: Prior | None, policy: Policy, key: bytes) -> Step:

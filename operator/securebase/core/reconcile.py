@@ -2,20 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
 from securebase.core.diff import Applied
-from securebase.core.driver import RETIRED, Adopts, Answer, Depth, Driver, Observed, State, Target, locatable, replaces_in_place, settle_seconds
+from securebase.core.driver import (
+    RETIRED,
+    Adopts,
+    Advances,
+    Answer,
+    Depth,
+    Driver,
+    Observed,
+    Saved,
+    Snapshots,
+    State,
+    Target,
+    locatable,
+    replaced_grace,
+    replaces_in_place,
+    settle_seconds,
+)
 from securebase.core.errors import ReconcileError, Terminal, TokenSpent, Transient, Waiting
 from securebase.core.fields import Impact, Paths
-from securebase.core.graph import Graph, Role, resolve
+from securebase.core.graph import Graph, Known, Role, resolve
 from securebase.core.observe import make_plan, observe_batch, observe_graph, observe_priors, prunable, target_of
-from securebase.core.plan import EXISTENCE, Action, Plan, Prior, Step, gated, node_step, wanted_now
+from securebase.core.plan import EXISTENCE, SNAPSHOT_NAME, Action, Plan, Prior, Step, gated, node_step, wanted_now
 from securebase.core.policy import Adopt, Gate, Mode
-from securebase.core.subject import LONGEST_POLL, Memory, NodeResult, Report, Subject, World
+from securebase.core.removal import remove, used_by_others
+from securebase.core.subject import FIRST_POLL, LONGEST_POLL, Memory, NodeResult, Report, Subject, World
 
 ABSENCE_SECONDS = 5.0
 """Two reads by id this far apart must agree before a recorded resource is made a second time: a single one may lag."""
@@ -23,7 +40,7 @@ ABSENCE_SECONDS = 5.0
 
 def reconcile(graph: Graph, subject: Subject, world: World, memory: Memory, *, progress_only: bool = False) -> Report:
     """One pass. `progress_only`: what was READY at the last look is not read again; the sweeper watches over it."""
-    cached = {name: seen for name, seen in memory.seen.items() if seen.state is State.READY} if progress_only else None
+    cached = {name: seen for name, seen in memory.seen.items() if _at_rest(seen, world.now())} if progress_only else None
     answers, attributes = observe_graph(graph, subject, world, Depth.FRESH, cached)
     pruned = observe_priors(prunable(graph, subject).values(), subject, world)
     plan = make_plan(graph, subject, world, answers, pruned, attributes, memory.granted)
@@ -32,7 +49,11 @@ def reconcile(graph: Graph, subject: Subject, world: World, memory: Memory, *, p
     if subject.policy.mode is not Mode.ENFORCE:
         results = tuple(_observed_only(step, graph.removal_wave_of.get(step.node.id, 0), subject) for step in plan.steps)
         return Report(plan, results, attributes)
-    return _Pass(graph, subject, world, memory, plan, dict(attributes)).run()
+    return _Pass(graph, subject, world, memory, plan, attributes.copy()).run()
+
+
+def _at_rest(seen: Observed[Any], now: float) -> bool:
+    return seen.state is State.READY and not seen.due and not 0 < seen.again_at <= now
 
 
 def _observed_only(step: Step, wave: int, subject: Subject) -> NodeResult:
@@ -63,7 +84,7 @@ def _remember(step: Step, wave: int, observed: Observed[Any] | None = None, appl
 class _Pass:
     """The executing half of one pass: walks the plan and keeps what came of each step."""
 
-    def __init__(self, graph: Graph, subject: Subject, world: World, memory: Memory, plan: Plan, attributes: dict[str, Mapping[str, str]]) -> None:
+    def __init__(self, graph: Graph, subject: Subject, world: World, memory: Memory, plan: Plan, attributes: Known) -> None:
         self.graph, self.subject, self.world, self.memory, self.plan, self.attributes = graph, subject, world, memory, plan, attributes
         self.results: dict[str, NodeResult] = {}
         self.existing = {step.node.id for step in plan.steps if step.observed is not None and step.problem is None}
@@ -72,6 +93,7 @@ class _Pass:
         self.updated: list[str] = []
         self.removed: list[str] = []
         self.retired: list[NodeResult] = []
+        self.replacing: dict[str, str] = {}
 
     def run(self) -> Report:
         nodes = [step for step in self.plan.steps if step.node.id in self.graph.nodes and step.action is not Action.DELETE]
@@ -108,7 +130,9 @@ class _Pass:
     def _prior_now(self, step: Step) -> Prior:
         """What to remember of a step that did not come through: never the id of something that is not ours, or it would be deleted one day."""
         seen = self.memory.seen.get(step.node.id) or step.observed
-        return _remember(step, self._wave(step), seen if seen is not None and seen.owner == step.target.owner else None)
+        prior = _remember(step, self._wave(step), seen if seen is not None and seen.owner == step.target.owner else None)
+        snapshot = self.replacing.get(step.node.id) or (step.prior.snapshot if step.prior else "")
+        return replace(prior, snapshot=snapshot, retired_at=step.prior.retired_at if step.prior else 0)
 
     def _poll(self, step: Step) -> float:
         return self.memory.poll_after(step.node.id, self.world.now())
@@ -132,7 +156,15 @@ class _Pass:
             case Action.REPLACE:
                 return self._replace(step)
             case _:
-                return self._keep(step, step.observed, step.target.desired)
+                return self._keep(step, self._advanced(step), step.target.desired)
+
+    def _advanced(self, step: Step) -> Observed[Any] | None:
+        """What matches may still have a step of its own to take."""
+        driver, observed = self._driver(step), step.observed
+        if observed is None or not observed.due or step.drift or step.node.role is Role.EXTERNAL or not isinstance(driver, Advances):
+            return observed
+        self.memory.wrote_at[step.node.id] = self.world.now()
+        return driver.advance(step.target, observed)
 
     def _wait_for_needs(self, step: Step) -> None:
         """`after` wants the other to have come through this pass; a reference wants only the value to be known."""
@@ -187,7 +219,7 @@ class _Pass:
             self.world.intend(self._intent(step, incarnation))
         elif step.prior is None and self.subject.policy.adopt is Adopt.NEVER:
             self.world.intend(self._intent(step, incarnation))  # so that after a crash it is known as our own, not as something to adopt
-        target = replace(step.target, external_id="")
+        target = replace(step.target, external_id="", incarnation=incarnation, restore_from=step.prior.snapshot if step.prior else "")
         made = self._make(step, target, incarnation)
         self.created.append(step.node.id)
         self._note_repair(step)
@@ -200,7 +232,7 @@ class _Pass:
         except TokenSpent:
             incarnation += 1
             self.world.intend(self._intent(step, incarnation))
-            made = driver.create(target, self.subject.identity.token(step.node.id, incarnation))
+            made = driver.create(replace(target, incarnation=incarnation), self.subject.identity.token(step.node.id, incarnation))
         self.memory.wrote_at[step.node.id] = self.world.now()
         return made, incarnation
 
@@ -245,16 +277,34 @@ class _Pass:
         if step.observed is None:
             raise Transient("Unexpected", "a replacement without an observation")
         driver, incarnation = self._driver(step), (step.prior.incarnation if step.prior else 0) + 1
+        snapshot = self._saved(step, driver)
         if replaces_in_place(driver) and driver.delete(step.target, step.observed) is not None:
             raise Waiting("Replacing", "the old one is being removed first, because its name cannot change", self._poll(step))
-        old = replace(_remember(step, self._wave(step), step.observed), id=f"{step.node.id}{RETIRED}{incarnation - 1}")
-        self.world.intend(self._intent(step, incarnation), *([] if replaces_in_place(driver) else [old]))
-        target = replace(step.target, external_id="")
+        old = replace(_remember(step, self._wave(step), step.observed), id=f"{step.node.id}{RETIRED}{incarnation - 1}", retired_at=int(self.world.now()))
+        if snapshot:
+            old = replace(old, guards=False)  # what it held is kept, and who approved the replacement approved its end
+        self.world.intend(replace(self._intent(step, incarnation), snapshot=snapshot), *([] if replaces_in_place(driver) else [old]))
+        target = replace(step.target, external_id="", incarnation=incarnation, restore_from=snapshot)
         made, incarnation = self._make(step, target, incarnation)
         if not replaces_in_place(driver):
             self.retired.append(NodeResult(old, "WAITING", reason="Replaced", message="removed once nothing uses it", after=self._poll(step)))
         self.created.append(step.node.id)
         return self._keep(step, made, target.desired, incarnation=incarnation)
+
+    def _saved(self, step: Step, driver: Driver) -> str:
+        """Name of the finished snapshot that the successor starts from; "" where the type holds nothing to keep. The name is stored before
+        the snapshot is asked for: after a crash the same one is waited for, and no older one is ever taken for it."""
+        if not isinstance(driver, Snapshots) or step.observed is None:
+            return ""
+        name = step.prior.snapshot if step.prior else ""
+        if not name:
+            name = self.subject.identity.external_name(f"{step.node.id}-{int(self.world.now())}", SNAPSHOT_NAME)
+            intent = replace(_remember(step, self._wave(step), step.observed), snapshot=name)
+            self.world.intend(intent)
+            self.replacing[step.node.id] = name
+        if driver.snapshot(step.target, step.observed, name) is not Saved.DONE:
+            raise Waiting("Snapshotting", f"snapshot {name} is being made, for the replacement to start from", self._poll(step))
+        return name
 
     def _keep(self, step: Step, observed: Observed[Any] | None, written: Any, *, incarnation: int | None = None) -> NodeResult:
         """Note an existing resource: its attributes for those who need them, and what was applied."""
@@ -263,7 +313,7 @@ class _Pass:
         name = step.node.id
         self.memory.absent_since.pop(name, None)
         self.memory.seen[name] = observed
-        self.attributes[name] = observed.attributes
+        self.attributes.note(name, observed.attributes, observed.secrets)
         self.existing.add(name)
         if step.node.role is Role.EXTERNAL:
             return NodeResult(_remember(step, self._wave(step), observed), observed.state.value, reason=observed.reason, message=observed.message)
@@ -272,6 +322,8 @@ class _Pass:
         held = Paths([*step.held, *self.subject.policy.ignore_paths(name)])
         applied = step.prior.applied if unsettled and step.prior else Applied.of(written, self.subject.key, leaving_out=held, kept=kept).encode()
         prior = _remember(step, self._wave(step), observed, applied, incarnation)
+        if observed.state is not State.READY and step.prior is not None:
+            prior = replace(prior, snapshot=step.prior.snapshot)
         return self._judged(step, prior, observed)
 
     def _judged(self, step: Step, prior: Prior, observed: Observed[Any]) -> NodeResult:
@@ -280,7 +332,7 @@ class _Pass:
             after: float | None = self._poll(step)
         else:
             self.memory.pending_since.pop(step.node.id, None)
-            after = None
+            after = FIRST_POLL if observed.due else max(FIRST_POLL, observed.again_at - self.world.now()) if observed.again_at else None
         problem: ReconcileError | None = None
         if fought := sorted(path for path, to in step.held.items() if to is Gate.FIGHT):
             problem = Terminal("Fight", f"repaired {self.memory.fights.limit} times and undone again: {', '.join(fought)}; somebody else changes it")
@@ -302,11 +354,16 @@ class _Pass:
             return NodeResult(self._prior_now(step), "ABSENT")
         if step.held:
             return NodeResult(self._prior_now(step), "HELD", reason="ApprovalRequired", message="its removal waits for approval")
-        if step.node.role is Role.SHARED and self.world.used_elsewhere(self.subject.identity, step.node.type, step.observed.external_id):
-            return NodeResult(self._prior_now(step), "ABSENT")
+        prior = self._prior_now(step)
+        if used_by_others(self.world, self.subject, prior, step.observed):
+            return NodeResult(prior, "ABSENT")
+        rest = step.prior.retired_at + replaced_grace(self._driver(step)) - self.world.now() if step.prior and step.prior.retired_at else 0.0
+        if rest > 0:
+            told = f"replaced; removed in {round(rest / 60)} min. {step.observed.message}".strip()
+            return NodeResult(self._prior_now(step), State.READY.value, reason="Replaced", message=told, after=rest)
         scope = f"{self.subject.identity.kind} {self.subject.identity.namespace}/{self.subject.identity.name}"
         self.world.admit_deletion(scope, step.node.id, len(self.subject.prior), confirmed=self.subject.confirmed)
-        left = self._driver(step).delete(step.target, step.observed)
+        left = remove(self.world, self.subject, self.memory, prior, step.target, step.observed)
         if left is None:
             self.removed.append(step.node.id)
             return NodeResult(self._prior_now(step), "ABSENT")

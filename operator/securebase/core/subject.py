@@ -46,10 +46,13 @@ class Memory:
     granted: frozenset[str] = frozenset()
     settle_scale: float = 1.0
 
+    def pending_for(self, node: str, now: float) -> float:
+        """Seconds since something was first found pending."""
+        return now - self.pending_since.setdefault(node, now)
+
     def poll_after(self, node: str, now: float) -> float:
         """When to look at something pending again."""
-        since = self.pending_since.setdefault(node, now)
-        return min(LONGEST_POLL, max(FIRST_POLL, (now - since) / 4))
+        return min(LONGEST_POLL, max(FIRST_POLL, self.pending_for(node, now) / 4))
 
 
 class World(Protocol):
@@ -64,8 +67,8 @@ class World(Protocol):
     def intend(self, *priors: Prior) -> None:
         """Store these before something is made that must not be made twice; returns once they are stored."""
 
-    def used_elsewhere(self, identity: Identity, type: str, external_id: str) -> bool:
-        """Whether another object of this operator uses the same shared resource."""
+    def used_elsewhere(self, identity: Identity, type: str, name: str) -> bool:
+        """Whether another object of this operator uses the shared resource of this name or external id, or is about to."""
 
     def admit_deletion(self, scope: str, what: str, total: int, *, confirmed: bool) -> None:
         """The breaker against mass deletion; raises Terminal."""

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Protocol
 
 from securebase.clients.aws import AwsAccountConfig, AwsClients, AwsScope
+from securebase.clients.kubernetes import Kubernetes
 from securebase.core.driver import Driver
 from securebase.resources.acm.driver import CertificateDriver, GivenCertificateDriver
 from securebase.resources.cloudfront.distribution import DistributionDriver
@@ -20,9 +21,14 @@ from securebase.resources.cloudfront.policies import (
 )
 from securebase.resources.cloudfront.subscriptions import MonitoringSubscriptionDriver
 from securebase.resources.cloudwatch.driver import MetricAlarmDriver
+from securebase.resources.ec2.driver import SecurityGroupDriver
+from securebase.resources.elasticache.users import UserDriver, UserGroupDriver
+from securebase.resources.kubernetes.driver import ObjectSecretDriver, UncomparedSecretDriver
 from securebase.resources.logs.driver import DeliveryDestinationDriver, DeliveryDriver, DeliverySourceDriver
-from securebase.resources.route53.driver import RecordDriver, ValidationRecordDriver, ZoneDriver
+from securebase.resources.route53.driver import RecordDriver, ZoneDriver
+from securebase.resources.route53.validation import ValidationRecordDriver
 from securebase.resources.s3.driver import BucketDriver, PolicyStatementDriver
+from securebase.resources.secretsmanager.driver import ManagedSecretDriver
 from securebase.resources.sns.driver import TopicDriver
 
 DriverFactory = Callable[[AwsScope, Callable[[], float]], Driver]
@@ -86,6 +92,10 @@ _CLASSES: tuple[DriverClass, ...] = (
     BucketDriver,
     PolicyStatementDriver,
     TopicDriver,
+    ManagedSecretDriver,
+    SecurityGroupDriver,
+    UserDriver,
+    UserGroupDriver,
     DeliverySourceDriver,
     DeliveryDestinationDriver,
     DeliveryDriver,
@@ -95,3 +105,12 @@ _CLASSES: tuple[DriverClass, ...] = (
 def aws_drivers() -> dict[str, DriverFactory]:
     """Every AWS type of the operator."""
     return {driver.type: driver for driver in _CLASSES}
+
+
+def kubernetes_drivers(api: Kubernetes | None, clock: Callable[[], float], namespaces: Sequence[str] = ()) -> dict[str, DriverFactory]:
+    """Every type that lives in the cluster: one driver each, whichever AWS account asks. Without a cluster they compare nothing.
+
+    `namespaces` are those whose Secrets may be listed; empty = all.
+    """
+    secrets = UncomparedSecretDriver() if api is None else ObjectSecretDriver(api, clock, namespaces)
+    return {secrets.type: lambda _aws, _clock: secrets}

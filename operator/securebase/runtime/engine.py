@@ -2,78 +2,27 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 from pydantic import ValidationError
 
-from securebase.core.breakers import CONFIRM_ANNOTATION, MassDeletion
-from securebase.core.driver import Driver
+from securebase.core.breakers import CONFIRM_ANNOTATION
+from securebase.core.driver import Inventory, Observed, guards
 from securebase.core.errors import ReconcileError, ReferenceNotFound, Terminal, Transient
 from securebase.core.fields import SecretValue
 from securebase.core.graph import Graph, InvalidGraph
 from securebase.core.identity import Identity
 from securebase.core.kind import Context, Facts, Kind, Needs, ObjectRef, SecretRef
+from securebase.core.observe import observe_priors
 from securebase.core.plan import Prior
 from securebase.core.policy import Adopt, Changes, Mode, OnDelete, Policy
-from securebase.core.subject import Subject
-from securebase.resources.registry import Drivers
+from securebase.core.subject import Subject, World
 from securebase.runtime.accounts import Account, Accounts
+from securebase.runtime.shared import Process
 
 PREFIX = "securebase.io/"
-
-
-class SharedUse:
-    """Who uses which shared resource, as far as this process has seen. Thread-safe."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._users: dict[tuple[str, str, str], set[Identity]] = {}
-
-    def use(self, account: str, identity: Identity, used: set[tuple[str, str]]) -> None:
-        """This object uses exactly these (type, external id) pairs now."""
-        with self._lock:
-            for (where, type_, external_id), users in list(self._users.items()):
-                if where == account and (type_, external_id) not in used:
-                    users.discard(identity)
-                    if not users:
-                        del self._users[where, type_, external_id]
-            for type_, external_id in used:
-                self._users.setdefault((account, type_, external_id), set()).add(identity)
-
-    def others(self, account: str, identity: Identity, type_: str, external_id: str) -> bool:
-        """Whether anybody else uses it."""
-        with self._lock:
-            return bool(self._users.get((account, type_, external_id), set()) - {identity})
-
-
-@dataclass(slots=True)
-class AccountWorld:
-    """`core.reconcile.World` of one object: its account's drivers, and what the process shares."""
-
-    drivers: Drivers
-    account: Account
-    clock: Callable[[], float]
-    shared: SharedUse
-    breaker: MassDeletion
-    store_intent: Callable[..., None]
-
-    def driver(self, type: str, region: str) -> Driver:
-        return self.drivers.of(self.account.config, region, type)
-
-    def now(self) -> float:
-        return self.clock()
-
-    def intend(self, *priors: Prior) -> None:
-        self.store_intent(*priors)
-
-    def used_elsewhere(self, identity: Identity, type: str, external_id: str) -> bool:
-        return self.shared.others(self.account.config.account_id, identity, type, external_id)
-
-    def admit_deletion(self, scope: str, what: str, total: int, *, confirmed: bool) -> None:
-        self.breaker.admit(scope, what, total, confirmed=confirmed)
 
 
 class Sources(Protocol):
@@ -100,6 +49,7 @@ class Request:
     annotations: Mapping[str, str] = field(default_factory=dict)
     priors: Mapping[str, Prior] = field(default_factory=dict)
     acknowledged: Mapping[str, str] = field(default_factory=dict)
+    uid: str = ""
 
     def approved(self) -> str:
         """The plan hash a person approved and that was not used yet."""
@@ -138,7 +88,7 @@ def policy_of(kind: Kind, spec: Any, annotations: Mapping[str, str]) -> Policy:
     )
 
 
-def gather(needs: Needs, sources: Sources) -> Facts:
+def gather(needs: Needs, sources: Sources, nodes: Mapping[str, Mapping[str, str]]) -> Facts:
     """Read every reference; the first missing one ends it, except without a cluster."""
     secrets: dict[SecretRef, SecretValue] = {}
     for ref in sorted(needs.secrets):
@@ -147,7 +97,7 @@ def gather(needs: Needs, sources: Sources) -> Facts:
         except ReferenceNotFound:
             if not sources.offline:
                 raise
-    return Facts(secrets, {ref: sources.outputs(ref) for ref in sorted(needs.objects)}, sources.offline)
+    return Facts(secrets, {ref: sources.outputs(ref) for ref in sorted(needs.objects)}, nodes, sources.offline)
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,11 +131,12 @@ def proven_account(accounts: Accounts, name: str | None, namespace: str) -> Acco
     return replace(account, config=replace(account.config, account_id=accounts.verified(account).account_id))
 
 
-def compose(request: Request, accounts: Accounts, sources: Sources) -> Composed:
+def compose(request: Request, process: Process, sources: Sources) -> Composed:
     """Gather what the object needs and build its graph."""
+    accounts = process.accounts
     account, subject = account_and_subject(request, accounts)
     needs = request.kind.needs(request.spec, request.identity.namespace)
-    facts = gather(needs, sources)
+    facts = gather(needs, sources, _own_nodes(needs, subject, process.world(account, no_intents)))
     context = Context(
         request.identity,
         account.config.account_id,
@@ -193,12 +144,35 @@ def compose(request: Request, accounts: Accounts, sources: Sources) -> Composed:
         accounts.verified(account).partition,
         {**account.tags, **dict(request.spec.tags)},
         request.requests(),
+        request.uid,
     )
     try:
         graph = request.kind.compose(request.spec, facts, context)
     except InvalidGraph as error:
         raise Terminal("InvalidComposition", str(error)) from error
     return Composed(account, subject, graph, needs)
+
+
+def _own_nodes(needs: Needs, subject: Subject, world: World) -> dict[str, Mapping[str, str]]:
+    """Attributes of the object's own nodes that decide what else it has; without those that are not there or could not be read."""
+    wanted = [prior for prior in subject.prior.values() if prior.id in needs.nodes and prior.external_id]
+    found = observe_priors(wanted, subject, world)
+    return {name: answer.attributes for name, answer in found.items() if isinstance(answer, Observed)}
+
+
+def owned(subject: Subject, world: World, where: Iterable[tuple[str, str]]) -> dict[str, Prior]:
+    """What carries an object's identity outside, looked for by (type, region), where the type's driver can tell."""
+    found: dict[str, Prior] = {}
+    for type_, region in where:
+        driver = world.driver(type_, region or subject.region)
+        if isinstance(driver, Inventory):
+            for name, external_id in driver.owned(subject.identity).items():
+                found[name] = Prior(name, type_, external_id, region, guards=guards(driver))
+    return found
+
+
+def no_intents(*priors: Prior) -> None:
+    raise AssertionError("gathering never writes")
 
 
 def problem_of(error: Exception) -> ReconcileError:

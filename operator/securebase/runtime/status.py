@@ -37,6 +37,8 @@ def _prior(entry: Mapping[str, Any]) -> Prior:
         int(entry.get("wave", 0)),
         entry.get("applied", ""),
         int(entry.get("incarnation", 0)),
+        entry.get("snapshot", ""),
+        int(entry.get("retiredAt", 0)),
     )
 
 
@@ -76,7 +78,23 @@ def status_of(before: Mapping[str, Any], outcome: Outcome, written: Written | No
     status["driftedFields"] = sum(len(result.drift) for result in written.results)
     status["resourceCounts"] = dict(sorted(Counter(result.state for result in written.results).items()))
     status["resources"] = _resources(written.results)
-    return _bounded(status)
+    return _with_omitted(_bounded(status), written.results)
+
+
+def _with_omitted(status: dict[str, Any], results: Sequence[NodeResult]) -> dict[str, Any]:
+    """Says of which types and regions some were left out, so that a restarted process knows where to look for them."""
+    told = {entry["id"] for entry in status["resources"]}
+    left_out = Counter(f"{result.prior.type}@{result.prior.region}" for result in results if result.prior.id not in told)
+    if left_out:
+        status["omitted"] = dict(sorted(left_out.items()))
+    else:
+        status.pop("omitted", None)
+    return status
+
+
+def omitted(status: Mapping[str, Any]) -> frozenset[tuple[str, str]]:
+    """(type, region) of what the last status had no room for."""
+    return frozenset((type_, region) for type_, _, region in (name.partition("@") for name in status.get("omitted") or {}))
 
 
 def _optional(**values: Any) -> dict[str, Any]:
@@ -108,6 +126,8 @@ def _entry(result: NodeResult, full: bool) -> dict[str, Any]:
         wave=prior.wave,
         applied=prior.applied,
         incarnation=prior.incarnation,
+        snapshot=prior.snapshot,
+        retiredAt=prior.retired_at,
         drift=list(result.drift[:64]),
     )
     if full:

@@ -8,24 +8,24 @@ from dataclasses import dataclass
 from typing import Any
 
 from securebase.clients.aws import AwsAccountConfig
-from securebase.core.driver import Answer, Depth, Observed, Target
+from securebase.core.driver import Answer, Depth, Observed, State, Target
 from securebase.core.errors import ReconcileError, ReferenceNotFound, Terminal
-from securebase.core.graph import Graph, Role
+from securebase.core.graph import Graph, Known, Role
 from securebase.core.identity import Identity
 from securebase.core.observe import make_plan, targets_of
 from securebase.core.plan import Action, Plan, Prior, Step
 from securebase.core.policy import Mode
 from securebase.core.subject import Subject
 from securebase.runtime.accounts import Account
-from securebase.runtime.engine import AccountWorld, problem_of
+from securebase.runtime.engine import problem_of
 from securebase.runtime.objects import Entry, Objects
 from securebase.runtime.queue import Key
-from securebase.runtime.shared import Process
+from securebase.runtime.shared import AccountWorld, Process
 from securebase.telemetry.metrics import Metrics
 
 log = logging.getLogger(__name__)
 _Answers = dict[Key, dict[str, Answer]]
-_Attributes = dict[Key, dict[str, Mapping[str, str]]]
+_Attributes = dict[Key, Known]
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +75,7 @@ class Sweeper:
         claimed: set[tuple[str, str]] = set()
         for swept in chosen:
             plan = make_plan(swept.graph, swept.subject, world, answers[swept.key], {}, attributes[swept.key])
-            if (differing := _differing(plan)) and not _left_to_another(differing, swept.subject, claimed):
+            if swept.graph.outdated(attributes[swept.key]) or ((differing := _differing(plan)) and not _left_to_another(differing, swept.subject, claimed)):
                 wanted.append(swept.key)
         silent = {region for region, answered in heard.items() if not answered}
         for region in {node.region or swept.subject.region for swept in chosen for node in swept.graph} - silent:
@@ -88,7 +88,7 @@ class Sweeper:
         """Observe all objects wave by wave: one call of a driver for everything of its type in a region. With it, which regions answered."""
         heard: dict[str, bool] = {}
         answers: _Answers = {swept.key: {} for swept in chosen}
-        attributes: _Attributes = {swept.key: {} for swept in chosen}
+        attributes: _Attributes = {swept.key: Known() for swept in chosen}
         for wave in range(max((len(swept.graph.reading_waves) for swept in chosen), default=0)):
             batches: dict[tuple[str, str], list[tuple[Key, Target[Any]]]] = {}
             for swept in chosen:
@@ -104,7 +104,7 @@ class Sweeper:
                 for key, target in batch:
                     answer = answers[key][target.node] = found.get(target.key)
                     if isinstance(answer, Observed):
-                        attributes[key][target.node] = answer.attributes
+                        attributes[key].note(target.node, answer.attributes, answer.secrets)
         return answers, attributes, heard
 
     def _observe_batch(self, world: AccountWorld, type_: str, region: str, targets: list[Target[Any]]) -> Mapping[tuple[Identity, str], Answer]:
@@ -140,7 +140,11 @@ def _age(entry: Entry, now: float) -> float:
 def _differing(plan: Plan) -> list[Step]:
     """The steps that are worth a pass. What could not be read is unknown, not different: the next sweep looks again."""
     known = [step for step in plan.steps if not _unreadable(step)]
-    return [step for step in known if step.action is not Action.NONE or (step.observed is not None and step.observed.state != "READY")]
+    return [step for step in known if step.action is not Action.NONE or (step.observed is not None and _moving(step.observed))]
+
+
+def _moving(observed: Observed[Any]) -> bool:
+    return observed.state is not State.READY or bool(observed.due)
 
 
 def _left_to_another(differing: Sequence[Step], subject: Subject, claimed: set[tuple[str, str]]) -> bool:

@@ -56,6 +56,8 @@ class Metrics:
         self._detected = Counter("securebase_drift_detected", "Fields found changed outside", OBJECT, registry=registry)
         self._corrected = Counter("securebase_drift_corrected", "Drifted fields put right", OBJECT, registry=registry)
         self._pending = Gauge("securebase_plan_pending_changes", "Changes that wait", (*OBJECT, "impact"), registry=registry)
+        cost = "What the object costs a month by the price book, without what is billed by use; absent while unknown"
+        self._cost = Gauge("securebase_cost_monthly_usd", cost, OBJECT, registry=registry)
 
     def reconciled(self, kind: str, outcome: str, seconds: float) -> None:
         """A pass over an object ended."""
@@ -110,9 +112,16 @@ class Metrics:
         for impact in Impact:
             self._pending.labels(kind, namespace, name, impact.value).set(changes.get(impact, 0))
 
+    def cost(self, kind: str, namespace: str, name: str, monthly_usd: float | None) -> None:
+        """The object's monthly cost as far as it is known; None = unknown, which is no series and never 0."""
+        if monthly_usd is None:
+            self._cost.remove(kind, namespace, name)
+        else:
+            self._cost.labels(kind, namespace, name).set(monthly_usd)
+
     def forget(self, kind: str, namespace: str, name: str) -> None:
         """The object is gone: so are its series."""
-        for metric in (self._ready, self._drifted, self._since, self._detected, self._corrected):
+        for metric in (self._ready, self._drifted, self._since, self._detected, self._corrected, self._cost):
             metric.remove(kind, namespace, name)
         for impact in Impact:
             self._pending.remove(kind, namespace, name, impact.value)

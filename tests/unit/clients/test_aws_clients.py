@@ -338,6 +338,22 @@ def test_accounts_that_are_gone_are_let_go(server: Loopback, account: AwsAccount
     assert clients.scope(role_account(server), "us-east-1") is not left
 
 
+def test_a_scope_of_passage_keeps_no_client_and_is_fenced(server: Loopback, account: AwsAccountConfig, make_clients: Make) -> None:
+    def closed() -> None:
+        raise Waiting("NotLeading", "another replica leads")
+
+    server.answer = lambda _: page(["a"])
+    clients = make_clients(fence=closed)
+    home = clients.scope(account, "us-east-1")
+    with home.elsewhere("eu-west-1") as aws:
+        assert (aws.account_id, aws.region) == (ACCOUNT, "eu-west-1")
+        aws.call("cloudfront", "list_cache_policies")
+        with pytest.raises(Waiting, match="NotLeading"):
+            aws.call("cloudfront", "delete_cache_policy", Id="p")
+    assert clients.sessions._clients == {}
+    assert clients.scope(account, "eu-west-1") is not aws
+
+
 def test_partitions() -> None:
     sessions = AwsSessions("1", ClientSettings())
     assert [sessions.partition(region) for region in ("eu-west-1", "cn-north-1", "us-gov-west-1", "mars-1")] == ["aws", "aws-cn", "aws-us-gov", "aws"]

@@ -113,13 +113,13 @@ class ThingDriver:
         if token not in self.outside.tokens or self.outside.tokens[token] not in self.outside.things:
             self.outside.made += 1
             self.outside.tokens[token] = f"t-{self.outside.made}"
-            self.outside.things[self.outside.tokens[token]] = target.owner, target.desired, self.outside.born
+            self.outside.things[self.outside.tokens[token]] = target.owner, target.want(), self.outside.born
         return self._observed(self.outside.tokens[token])
 
     def update(self, target: Target[Any], observed: Observed[Any], changes: Sequence[Change]) -> Observed[Any]:
         self._write("update", target)
         owner, _, state = self.outside.things[observed.external_id]
-        self.outside.things[observed.external_id] = owner, target.desired, state
+        self.outside.things[observed.external_id] = owner, target.want(), state
         return self._observed(observed.external_id)
 
     def delete(self, target: Target[Any], observed: Observed[Any]) -> Observed[Any] | None:
@@ -161,8 +161,8 @@ class FakeWorld:
     def intend(self, *priors: Prior) -> None:
         self.intents += [(prior.id, prior.incarnation) for prior in priors]
 
-    def used_elsewhere(self, identity: Identity, type: str, external_id: str) -> bool:
-        return (type, external_id) in self.users
+    def used_elsewhere(self, identity: Identity, type: str, name: str) -> bool:
+        return (type, name) in self.users
 
     def admit_deletion(self, scope: str, what: str, total: int, *, confirmed: bool) -> None:
         if self.limit is not None:

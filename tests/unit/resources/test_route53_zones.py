@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+from typing import Any, cast
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from securebase.resources.route53.zones import by_key, owner_in, owner_name, owner_text, plain
+from securebase.clients.aws import AwsScope
+from securebase.resources.route53.zones import RecordSet, ZoneReader, by_key, owner_in, owner_name, owner_text, plain
 
 
 @pytest.mark.parametrize(
@@ -47,3 +51,36 @@ def test_others_marks_are_no_owner_of_ours(record: dict[str, object] | None) -> 
 def test_a_routing_policy_shows_as_several_sets() -> None:
     sets = [{"Name": "a.example.com.", "Type": "A", "SetIdentifier": id} for id in ("1", "2")]
     assert by_key(sets) == {("a.example.com", "A"): sets}
+
+
+class Outside:
+    """A zone of somebody else's many records, one of them `_ours`."""
+
+    def __init__(self) -> None:
+        self.reads = 0
+
+    def attempt(self, service: str, operation: str, expect: Collection[str], /, **params: Any) -> dict[str, Any]:
+        self.reads += 1
+        names = ["example.com.", "_ours.example.com.", *(f"w{at}.example.com." for at in range(50))]
+        sets = [{"Name": name, "Type": "SOA" if name == "example.com." else "CNAME"} for name in names]
+        return {"ResourceRecordSets": sets, "IsTruncated": False}
+
+
+def kept(reader: ZoneReader) -> int:
+    """How many sets the reader itself still holds."""
+    return sum(len(listing.get(float("inf"))) for listing in reader._listings.values())
+
+
+def validates(record: RecordSet) -> bool:
+    return bool(record["Name"].startswith("_"))
+
+
+@pytest.mark.parametrize(("every", "reads", "held"), [(1, 4, 0), (3, 2, 2)])
+def test_little_of_a_zone_outlives_its_sweep(every: int, reads: int, held: int) -> None:
+    outside = Outside()
+    keep = bool if every == 1 else validates
+    reader = ZoneReader(cast(AwsScope, outside), lambda: 0.0 + outside.reads, every, keep)
+    for _ in range(4):
+        found = reader.sweep("Z1", {"_ours.example.com": ()})
+        assert found is not None and ("_ours.example.com", "CNAME") in found
+    assert (outside.reads, kept(reader)) == (reads, held)

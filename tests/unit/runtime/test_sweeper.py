@@ -17,10 +17,9 @@ from securebase.core.policy import Mode, Policy
 from securebase.core.subject import Subject
 from securebase.resources.registry import Drivers
 from securebase.runtime.accounts import Account, Accounts
-from securebase.runtime.engine import SharedUse
 from securebase.runtime.objects import Objects
 from securebase.runtime.queue import Key
-from securebase.runtime.shared import Process
+from securebase.runtime.shared import Process, SharedUse
 from securebase.runtime.sweeper import Sweeper
 from securebase.telemetry.metrics import Metrics
 from tests.unit.core.fake import Outside, ThingDriver, node

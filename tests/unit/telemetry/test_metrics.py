@@ -44,6 +44,7 @@ def exercise(metrics: Metrics) -> None:
     metrics.drift_detected(*SHOP, 2)
     metrics.drift_corrected(*SHOP, 1)
     metrics.pending(*SHOP, {Impact.REPLACE: 1})
+    metrics.cost(*SHOP, 54.75)
 
 
 @pytest.mark.parametrize(
@@ -63,6 +64,7 @@ def exercise(metrics: Metrics) -> None:
         ("securebase_drift_detected_total", {"kind", "namespace", "name"}),
         ("securebase_drift_corrected_total", {"kind", "namespace", "name"}),
         ("securebase_plan_pending_changes", {"kind", "namespace", "name", "impact"}),
+        ("securebase_cost_monthly_usd", {"kind", "namespace", "name"}),
     ],
 )
 def test_names_and_labels(metrics: Metrics, name: str, labels: set[str]) -> None:
@@ -84,6 +86,14 @@ def test_the_time_of_a_drift_goes_with_the_drift(metrics: Metrics) -> None:
     metrics.drift(*SHOP, 0, 0)
     assert "securebase_drift_since_timestamp_seconds" not in series(metrics)
     assert value(metrics, "securebase_drifted_fields", kind=SHOP[0], namespace=SHOP[1], name=SHOP[2]) == 0
+
+
+def test_an_unknown_cost_is_no_series(metrics: Metrics) -> None:
+    metrics.cost(*SHOP, 54.75)
+    assert value(metrics, "securebase_cost_monthly_usd", kind=SHOP[0], namespace=SHOP[1], name=SHOP[2]) == 54.75
+    metrics.cost(*SHOP, None)
+    assert "securebase_cost_monthly_usd" not in series(metrics)
+    metrics.cost(*SHOP, None)
 
 
 def test_counters_exist_before_they_count(metrics: Metrics) -> None:

@@ -9,8 +9,8 @@ from typing import Any, ClassVar, Final
 
 from securebase.clients.aws import AwsScope, Refusal
 from securebase.core.diff import Change
-from securebase.core.driver import Answer, Depth, Key, Observed, State, Target
-from securebase.core.errors import ReconcileError, Transient
+from securebase.core.driver import IN_USE, Answer, Depth, Key, Observed, State, Target
+from securebase.core.errors import ReconcileError, Transient, Waiting
 from securebase.resources.cloudfront.distribution_config import Raw, items
 from securebase.resources.cloudfront.model import Function
 from securebase.resources.cloudfront.policies import owner_by_name
@@ -160,9 +160,10 @@ class FunctionDriver:
         answer = self._aws.attempt("cloudfront", "delete_function", (*_GONE, *_CHANGED, "FunctionInUse"), Name=name, IfMatch=now["ETag"])
         if isinstance(answer, Refusal) and answer.code in _CHANGED:
             raise _changed(name)
-        if not (isinstance(answer, Refusal) and answer.code == "FunctionInUse"):
-            self._live.drop(name)
-            self._code.pop(name, None)
+        if isinstance(answer, Refusal) and answer.code == "FunctionInUse":
+            raise Waiting(IN_USE, f"function {name} is still used by a distribution", 15.0)
+        self._live.drop(name)
+        self._code.pop(name, None)
         return None
 
 

@@ -11,7 +11,7 @@ from typing import Any, ClassVar, Generic, TypeVar
 
 from securebase.clients.aws import AwsScope, Refusal
 from securebase.core.diff import Change
-from securebase.core.driver import Answer, Depth, Key, Observed, Target
+from securebase.core.driver import IN_USE, Answer, Depth, Key, Observed, Target
 from securebase.core.errors import ReconcileError, Transient, Waiting
 from securebase.core.identity import digest
 from securebase.resources.cloudfront import policy_config
@@ -151,8 +151,9 @@ class SharedPolicyDriver(Generic[P]):
         answer = self._aws.attempt("cloudfront", f"delete_{self.api.noun}", expected, Id=now.external_id, IfMatch=now.etag)
         if isinstance(answer, Refusal) and answer.code not in (gone, used):
             raise Transient("ChangedMeanwhile", f"{self.type} {observed.external_id} was changed by somebody else in between")
-        if not (isinstance(answer, Refusal) and answer.code == used):
-            self._listing.drop(now.external_id)
+        if isinstance(answer, Refusal) and answer.code == used:
+            raise Waiting(IN_USE, f"{self.type} {observed.external_id} is still used by a distribution", 15.0)
+        self._listing.drop(now.external_id)
         return None
 
 

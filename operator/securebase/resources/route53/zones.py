@@ -1,13 +1,16 @@
-"""Record sets as Route 53 stores them: how names are spelled, who owns a set, and how many reads finding some of them takes."""
+"""Record sets as Route 53 stores them: how names are spelled, who owns a set, how many reads finding some of them takes, and changing them."""
 
 from __future__ import annotations
 
 import re
 import threading
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any, Final
 
 from securebase.clients.aws import AwsScope, Refusal
+from securebase.core.driver import Depth
+from securebase.core.errors import ReconcileError, ReferenceNotFound, Terminal, Transient
 from securebase.core.identity import OWNER_TAG
 from securebase.resources.listing import Listing
 from securebase.resources.pace import Pace
@@ -15,6 +18,8 @@ from securebase.resources.pace import Pace
 RecordSet = Mapping[str, Any]
 RecordKey = tuple[str, str]
 """(name, type), the name plain."""
+Found = Mapping[RecordKey, list[RecordSet]] | ReconcileError | None
+"""What is in a zone; None = there is no such zone."""
 
 _PAGE: Final = "100"
 _TXT_CHUNK: Final = 255
@@ -73,16 +78,21 @@ class ZoneReader:
 
     Name by name: sets are sorted by their labels from the right, so those of a name and the TXT records below it that say who owns
     them mostly come in one answer. Many: the pages of the whole zone, unless that was more reads than names the last time.
+
+    Zones hold up to 10,000 record sets of other people, so that little of a listing outlives the sweep it was read for: nothing where
+    every sweep reads anew, else the sets that `keep` picks and the SOA, which proves that the zone is there.
     """
 
-    def __init__(self, aws: AwsScope, clock: Callable[[], float], every: int = 1) -> None:
-        """`every`: which sweeps list anew; see `Pace`."""
+    def __init__(self, aws: AwsScope, clock: Callable[[], float], every: int = 1, keep: Callable[[RecordSet], bool] = bool) -> None:
+        """`every`: which sweeps list anew; see `Pace`. `keep`: the only sets that sweeps are asked about."""
         self._aws = aws
         self._clock = clock
         self._every = every
+        self._keep = keep
         self._lock = threading.Lock()
         self._paces: dict[str, Pace] = {}
         self._listings: dict[str, Listing[int, RecordSet]] = {}
+        self._sweeping: dict[str, int] = {}
         self._pages: dict[str, int] = {}
 
     def find(self, zone: str, wanted: Wanted) -> dict[RecordKey, list[RecordSet]] | None:
@@ -103,10 +113,25 @@ class ZoneReader:
         """The whole zone, or name by name where that is fewer reads."""
         if self._pages.get(zone, 0) > len(wanted):
             return self.find(zone, wanted)
+        with self._listed(zone) as listing:
+            records = self._pace(zone).get(listing)
+        return by_key(records.values()) if records else None
+
+    @contextmanager
+    def _listed(self, zone: str) -> Iterator[Listing[int, RecordSet]]:
+        """The listing that all sweeps going on share; the last one out lets go of it when the next would not look at it anyway."""
         with self._lock:
             listing = self._listings.setdefault(zone, Listing(lambda: self._whole(zone), self._clock))
-        records = self._pace(zone).get(listing)
-        return by_key(records.values()) if records else None
+            self._sweeping[zone] = self._sweeping.get(zone, 0) + 1
+        try:
+            yield listing
+        finally:
+            with self._lock:
+                self._sweeping[zone] -= 1
+                if not self._sweeping[zone]:
+                    del self._sweeping[zone]
+                    if self._every == 1:
+                        del self._listings[zone]
 
     def wrote(self, zone: str) -> None:
         """We changed the zone: the next sweep reads it again."""
@@ -125,7 +150,7 @@ class ZoneReader:
         records: list[RecordSet] = []
         pages, position = 0, dict[str, Any]()
         while (answer := self._from(zone, **position)) is not None:
-            records += answer["ResourceRecordSets"]
+            records += (each for each in answer["ResourceRecordSets"] if each["Type"] == "SOA" or self._keep(each))
             pages += 1
             if not answer.get("IsTruncated"):
                 break
@@ -141,3 +166,32 @@ class ZoneReader:
 def _next(answer: Mapping[str, Any]) -> dict[str, Any]:
     start = {"StartRecordName": answer["NextRecordName"], "StartRecordType": answer["NextRecordType"]}
     return start | ({"StartRecordIdentifier": answer["NextRecordIdentifier"]} if answer.get("NextRecordIdentifier") else {})
+
+
+def change_records(aws: AwsScope, zone: str, actions: Sequence[tuple[str, Mapping[str, Any]]]) -> None:
+    """One batch: all of it happens or nothing. Records that are not as we read them are somebody else's doing."""
+    batch = {"Changes": [{"Action": action, "ResourceRecordSet": dict(record)} for action, record in actions]}
+    answer = aws.attempt("route53", "change_resource_record_sets", ("InvalidChangeBatch", "NoSuchHostedZone"), HostedZoneId=zone, ChangeBatch=batch)
+    if not isinstance(answer, Refusal):
+        return
+    if answer.code == "NoSuchHostedZone":
+        raise ReferenceNotFound(f"hosted zone {zone} does not exist")
+    if any(sign in answer.message for sign in ("already exists", "not found", "do not match")):
+        raise Transient("ChangedMeanwhile", f"zone {zone}: {answer.message}")
+    raise Terminal(answer.code, f"zone {zone}: {answer.message}")
+
+
+def read_zones(reader: ZoneReader, wanted: Mapping[str, Mapping[str, set[str]]], depth: Depth) -> dict[str, Found]:
+    """By zone, what was asked for there. One zone's failure is its own."""
+    found: dict[str, Found] = {}
+    for zone, names in wanted.items():
+        try:
+            found[zone] = reader.sweep(zone, names) if depth is Depth.SWEEP else reader.find(zone, names)
+        except ReconcileError as error:
+            found[zone] = error
+    return found
+
+
+def first_of(found: Mapping[RecordKey, list[RecordSet]], key: RecordKey) -> RecordSet | None:
+    """The only set of a name and type, where no routing policy splits it."""
+    return next(iter(found.get(key, [])), None)

@@ -12,7 +12,7 @@ from securebase.clients.aws import AwsScope, Refusal
 from securebase.core.diff import Change
 from securebase.core.driver import Answer, Depth, Key, Observed, Target
 from securebase.core.errors import Denied, ReconcileError, ReferenceNotFound, Transient
-from securebase.resources.listing import LAG_SECONDS, Turns
+from securebase.resources.listing import LAG_SECONDS, STORM_SECONDS, Read, Turns
 from securebase.resources.s3.model import Bucket, PolicyStatement
 from securebase.resources.statements import canonical, named, parsed, same, with_statement, without_statement
 from securebase.resources.tagging import unresolved
@@ -25,21 +25,22 @@ class BucketDriver:
     """`s3/bucket`, EXTERNAL. Absent when S3 knows no such bucket; AccessDenied (also another account's bucket) is Denied.
 
     A sweep is one ListBuckets for all buckets of the account; a bucket's region never changes, so it is asked once. Others' buckets
-    are read in turns.
+    are read in turns. Many objects that name one bucket and come at once share its read.
     """
 
     type: ClassVar[str] = "s3/bucket"
 
     def __init__(self, aws: AwsScope, clock: Callable[[], float]) -> None:
         self._aws = aws
-        self._regions: dict[str, str] = {}
+        self._clock = clock
+        self._regions: dict[str, Read[str]] = {}
         self._turns: Turns[str, str | None] = Turns(clock, share=0.05, at_least=5)
 
     def observe(self, targets: Sequence[Target[Bucket]], depth: Depth) -> Mapping[Key, Answer]:
-        """FRESH: GetBucketLocation by name. SWEEP: ListBuckets."""
+        """FRESH: GetBucketLocation by name, at most `STORM_SECONDS` old where the bucket was there. SWEEP: ListBuckets."""
         names = {target.key: _bucket_name(target) for target in targets}
         wanted = sorted({name for name in names.values() if not unresolved(name)})
-        regions = self._swept(wanted) if depth is Depth.SWEEP else {name: self._region(name) for name in wanted}
+        regions = self._swept(wanted) if depth is Depth.SWEEP else {name: self._recent(name) or self._region(name) for name in wanted}
         return {key: self._answer(name, regions.get(name)) for key, name in names.items()}
 
     def create(self, target: Target[Bucket], token: str) -> Observed[Bucket]:
@@ -59,7 +60,7 @@ class BucketDriver:
         found: dict[str, str | ReconcileError | None] = {}
         for name in names:
             if name in listed:
-                found[name] = listed[name] or self._regions.get(name) or self._region(name)
+                found[name] = listed[name] or self._recent(name, float("inf")) or self._region(name)
         return found | self._in_turns([name for name in names if name not in found])
 
     def _in_turns(self, names: Sequence[str]) -> dict[str, str | ReconcileError | None]:
@@ -90,8 +91,14 @@ class BucketDriver:
             return None
         # GetBucketLocation, API reference: null is us-east-1, "EU" an old name of eu-west-1.
         location = answer.get("LocationConstraint") or "us-east-1"
-        self._regions[name] = "eu-west-1" if location == "EU" else location
-        return self._regions[name]
+        region = "eu-west-1" if location == "EU" else str(location)
+        self._regions[name] = Read(region, self._clock())
+        return region
+
+    def _recent(self, name: str, max_age: float = STORM_SECONDS) -> str | None:
+        """The region as read not long ago. Only presence is kept: a bucket that was missing may have been made since."""
+        known = self._regions.get(name)
+        return known.value if known is not None and self._clock() - known.at <= max_age else None
 
     def _answer(self, name: str, region: str | ReconcileError | None) -> Answer:
         if region is None or isinstance(region, ReconcileError):

@@ -1,0 +1,30 @@
+"""What is known of a resource before it exists, for kinds that compose by the attributes of their own nodes. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from securebase.core.graph import Graph, Node
+from securebase.resources.elasticache.model import ClusterMode, ReplicationGroup, engine_parts
+
+
+def foreseen(graph: Graph, wanted: frozenset[str]) -> dict[str, Mapping[str, str]]:
+    """Attributes of those wanted nodes that can be foretold; what cannot is left out."""
+    return {name: attributes for name in sorted(wanted & graph.nodes.keys()) if (attributes := _attributes(graph.nodes[name]))}
+
+
+def _attributes(node: Node) -> Mapping[str, str]:
+    match node.desired:
+        case ReplicationGroup(engine=str(), node_type=str(), shards=int(), replicas=int()) as group:
+            name, version = engine_parts(group.engine)
+            return {"id": group.name, "members": _members(group), "nodeType": group.node_type, "engine": name, "engineVersion": version}
+        case _:
+            return {}
+
+
+def _members(group: ReplicationGroup) -> str:
+    """As AWS names them: `rg-001`, and `rg-0001-001` in cluster mode (User Guide, "Cluster and node names"), where it tells no roles."""
+    nodes = range(1, 2 + group.replicas)
+    if group.cluster_mode == ClusterMode.ENABLED:
+        return ",".join(f"{group.name}-{shard:04}-{node:03}:member" for shard in range(1, 1 + group.shards) for node in nodes)
+    return ",".join(f"{group.name}-{node:03}:{'primary' if node == 1 else 'replica'}" for node in nodes)

@@ -1,0 +1,1 @@
+"""Kubernetes: Secrets that an object publishes."""

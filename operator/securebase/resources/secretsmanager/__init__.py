@@ -1,0 +1,1 @@
+"""Secrets Manager: secrets whose values the operator generates."""
