@@ -14,6 +14,8 @@ _CODES = {
     "s3": "InvalidRequest",
     "sns": "InvalidParameter",
     "cloudwatch": "ValidationError",
+    "elasticache": "InvalidParameterValue",
+    "ec2": "InvalidParameterValue",
 }
 # Uploads carry a stream; and S3's XML arrives with members that its own documentation calls optional but the model does not.
 _UNCHECKED_SERVICES = frozenset({"s3"})

@@ -29,7 +29,7 @@ T = TypeVar("T")
 REPOSITORY = Path(__file__).resolve().parents[2]
 MINISTACK = REPOSITORY / ".venv" / "emulator" / "bin" / "ministack"
 # Services that moto answers for because it does them better; every other one is ministack's.
-MOTO_SERVICES = ("acm",)
+MOTO_SERVICES = ("acm", "ec2")
 
 
 class Control:

@@ -18,6 +18,9 @@ LOGS = "CloudWatch Logs User Guide, CloudWatch Logs quotas"
 TAGGING = "Amazon Web Services General Reference, Resource Groups Tagging endpoints and quotas"
 S3 = "Amazon S3 User Guide, Optimizing performance: 3,500 writes and 5,500 reads a second a prefix"
 CLOUDFRONT = "CloudFront Developer Guide, Quotas: publishes no API rate; assumed"
+ELASTICACHE = "ElastiCache API reference: publishes no API rate; assumed"
+EC2 = "Amazon EC2 User Guide, API request throttling: token buckets by kind of action"
+SECRETS = "AWS Secrets Manager User Guide, Secrets Manager quotas, request rates"
 INVALIDATION = "AWS's answer in aws/aws-sdk-js issue 3983: CreateInvalidation 0.5 a second an account"
 
 
@@ -61,6 +64,13 @@ LIMITS: tuple[Limit, ...] = (
     Limit("s3", ("PutObject", "DeleteObject", "CopyObject"), 3500, 3500, S3, shared=True),
     Limit("s3", ("GetObject", "HeadObject"), 5500, 5500, S3, shared=True),
     _each("s3", 20, "Amazon S3 User Guide: no rate of bucket configuration requests is published; assumed", "*"),
+    _each("elasticache", 5, ELASTICACHE, "(write)", burst=10),
+    _each("elasticache", 10, ELASTICACHE, "(read)", burst=20),
+    Limit("ec2", ("(write)",), 5, 50, EC2, shared=True),
+    Limit("ec2", ("(read)",), 20, 100, EC2, shared=True),
+    _each("secretsmanager", 10_000, SECRETS, "DescribeSecret", "GetSecretValue"),
+    _each("secretsmanager", 100, SECRETS, "ListSecrets"),
+    _each("secretsmanager", 50, SECRETS, "*"),
     _each("cloudfront", 0.5, INVALIDATION, "CreateInvalidation", burst=10),
     _each("cloudfront", 2, CLOUDFRONT, "(write)", burst=8),
     _each("cloudfront", 10, CLOUDFRONT, "(read)", burst=20),
@@ -74,6 +84,8 @@ THROTTLING = {
     "acm": ("ThrottlingException", 400),
     "logs": ("ThrottlingException", 400),
     "sns": ("Throttling", 400),
+    "ec2": ("RequestLimitExceeded", 503),
+    "secretsmanager": ("ThrottlingException", 400),
 }
 
 

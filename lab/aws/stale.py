@@ -19,7 +19,7 @@ from lab.aws.wire import AwsFault, Call, Reply
 
 Scope = Literal["lists", "reads", "absent"]
 _VERB = re.compile(
-    r"^(Create|Update|Delete|Put|Get|List|Describe|Head|Publish|Request|Set|Change|Add|Remove|Tag|Untag|Subscribe|Unsubscribe|Import|Enable|Disable|Copy)"
+    r"^(Create|Update|Delete|Put|Get|List|Describe|Head|Publish|Request|Set|Change|Add|Remove|Tag|Untag|Subscribe|Unsubscribe|Import|Enable|Disable|Copy|Modify|Reset|Restore|Increase|Decrease|Test|Authorize|Revoke)"
 )
 _LIST = re.compile(r"^(List|Describe.*s$|GetResources$)")
 # Operations of one resource type whose names do not share its noun.
@@ -30,6 +30,14 @@ _NOUNS = {
     "alarmaction": "alarm",
     "resourcerecordset": "recordset",
     "topicattribute": "topic",
+    "cachecluster": "replicationgroup",
+    "replicacount": "replicationgroup",
+    "failover": "replicationgroup",
+    "replicationgroupshardconfiguration": "replicationgroup",
+    "cacheparameter": "cacheparametergroup",
+    "securitygroupingress": "securitygroup",
+    "securitygroupegress": "securitygroup",
+    "securitygrouprule": "securitygroup",
     "deliveryconfiguration": "delivery",
     "tocertificate": "certificate",
     "tagstocertificate": "certificate",
@@ -61,7 +69,15 @@ def _not_found(call: Call) -> AwsFault:
 
 def resource_type(call: Call) -> str:
     """The noun of an operation: CreateDistributionWithTags, GetDistributionConfig and ListDistributions are all `distribution`."""
-    if call.operation in ("TagResource", "UntagResource", "ListTagsForResource", "AddTagsToCertificate", "RemoveTagsFromCertificate"):
+    if call.operation in (
+        "TagResource",
+        "UntagResource",
+        "ListTagsForResource",
+        "AddTagsToCertificate",
+        "RemoveTagsFromCertificate",
+        "AddTagsToResource",
+        "RemoveTagsFromResource",
+    ):
         return "tag"
     noun = _VERB.sub("", call.operation)
     noun = re.sub(r"(WithTags.*|2020_05_31|By[A-Z].*|V2)$", "", noun)

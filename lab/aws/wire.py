@@ -323,7 +323,19 @@ def serialize_form(fields: Mapping[str, Any]) -> bytes:
 
 
 def preload(
-    services: tuple[str, ...] = ("cloudfront", "acm", "cloudwatch", "logs", "resourcegroupstaggingapi", "route53", "s3", "sns", "sts"),
+    services: tuple[str, ...] = (
+        "cloudfront",
+        "acm",
+        "cloudwatch",
+        "logs",
+        "resourcegroupstaggingapi",
+        "route53",
+        "s3",
+        "sns",
+        "sts",
+        "elasticache",
+        "secretsmanager",
+    ),
 ) -> None:
     """Load these services' models now: the first request would block the event loop for 0.3 s otherwise."""
     for service in services:

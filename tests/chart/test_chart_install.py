@@ -38,12 +38,15 @@ class Access:
         return f"{self.verb} {self.resource} {self.name} in {self.namespace or 'the cluster'}"
 
 
+KINDS = ("cacheclusters", "cdndistributions")
+
+
 def everywhere() -> list[Access]:
     """What the operator does whatever it watches."""
     return [
         *(Access(verb, "awsaccounts.securebase.io") for verb in ("list", "watch", "patch")),
         Access("patch", "awsaccounts.securebase.io/status"),
-        Access("get", "customresourcedefinitions.apiextensions.k8s.io", name="cdndistributions.securebase.io"),
+        *(Access("get", "customresourcedefinitions.apiextensions.k8s.io", name=f"{kind}.securebase.io") for kind in KINDS),
         Access("get", "namespaces", name="kube-system"),
         Access("create", "events", "default"),
     ]
@@ -57,8 +60,9 @@ def lease_of(namespace: str, name: str) -> list[Access]:
 def objects_in(namespace: str) -> list[Access]:
     """What the operator does with its objects; an empty namespace means all of them at once."""
     return [
-        *(Access(verb, "cdndistributions.securebase.io", namespace) for verb in ("list", "watch", "patch")),
-        Access("patch", "cdndistributions.securebase.io/status", namespace),
+        *(Access(verb, f"{kind}.securebase.io", namespace) for kind in KINDS for verb in ("list", "watch", "patch")),
+        *(Access("patch", f"{kind}.securebase.io/status", namespace) for kind in KINDS),
+        *(Access(verb, "secrets", namespace) for verb in ("create", "get", "list", "patch", "delete")),
         *(Access(verb, "configmaps", namespace) for verb in ("create", "get", "patch")),
         Access("create", "events", namespace),
     ]
@@ -71,9 +75,9 @@ def secrets_in(namespace: str) -> list[Access]:
 def never(home: str) -> list[Access]:
     """What no operator of ours may ever do."""
     return [
-        *(Access(verb, "cdndistributions.securebase.io", SERVED) for verb in ("create", "update", "delete", "deletecollection")),
+        *(Access(verb, f"{kind}.securebase.io", SERVED) for kind in KINDS for verb in ("create", "update", "delete", "deletecollection")),
         *(Access(verb, "awsaccounts.securebase.io") for verb in ("create", "update", "delete")),
-        *(Access(verb, "secrets", SERVED) for verb in ("create", "update", "patch", "delete")),
+        *(Access(verb, "secrets", SERVED) for verb in ("update", "deletecollection")),
         *(Access(verb, "configmaps", SERVED) for verb in ("list", "update", "delete")),
         *(Access("create", resource, SERVED) for resource in ("pods", "pods/exec", "jobs.batch", "deployments.apps", "serviceaccounts/token")),
         Access("get", "pods", home),
@@ -135,7 +139,12 @@ def test_namespaces_restrict_objects_and_secrets_apart(allowed: Allowed) -> None
     account = "narrow-securebase-operator"
     needed = [*everywhere(), *lease_of(OTHER, account), *objects_in(SERVED), *secrets_in(SECRETS_ONLY)]
     assert wrongly(allowed, OTHER, account, needed, expected=True) == []
-    outside = [*objects_in(FOREIGN), *objects_in(""), *(access for name in (FOREIGN, SERVED, OTHER, "kube-system", "") for access in secrets_in(name))]
+    outside = [
+        *objects_in(FOREIGN),
+        *objects_in(""),
+        *(access for name in (FOREIGN, OTHER, "kube-system", "") for access in secrets_in(name)),
+        Access("watch", "secrets", SERVED),
+    ]
     assert wrongly(allowed, OTHER, account, [*outside, *never(OTHER)], expected=False) == []
 
 
@@ -143,7 +152,7 @@ def test_a_request_with_the_accounts_own_token_is_judged_the_same(installed: Con
     kubeconfig = installed.service_account_kubeconfig(OTHER, "narrow-securebase-operator")
     for arguments, answer in (
         (("list", "secrets", "--namespace", SECRETS_ONLY), "yes"),
-        (("list", "secrets", "--namespace", SERVED), "no"),
+        (("watch", "secrets", "--namespace", SERVED), "no"),
         (("patch", "cdndistributions.securebase.io", "--namespace", SERVED), "yes"),
         (("patch", "cdndistributions.securebase.io", "--namespace", FOREIGN), "no"),
     ):

@@ -15,7 +15,6 @@ from securebase.core.graph import Ref
 from securebase.resources.ec2.driver import SecurityGroupDriver, as_wanted, group_of, permission
 from securebase.resources.ec2.model import IngressRule, SecurityGroup
 from tests.contract.harness import Contract, Lab, check_contract, delete, differences, eventually, observe, settled, write
-from tests.contract.not_in_lab import marks
 
 NET, OTHER_NET = IngressRule("10.0.0.0/16", 6379, description="applications"), IngressRule("10.1.0.0/16", 6379)
 
@@ -49,6 +48,7 @@ def test_lives_as_promised(lab: Lab, vpc: str) -> None:
         "no source": replace(wanted, ingress=()),
         "another port": replace(wanted, ingress=(replace(NET, port=6380), OTHER_NET)),
         "range": replace(wanted, ingress=(replace(NET, last_port=6380), OTHER_NET)),
+        "description of a rule": replace(wanted, ingress=(replace(NET, description="others"), OTHER_NET)),
         "a group": replace(wanted, ingress=(NET, OTHER_NET, IngressRule(other, 6379, description="by group"))),
         "IPv6": replace(wanted, ingress=(NET, IngressRule("2001:db8::/32", 6379))),
         "tag value": replace(wanted, tags={"team": "platform"}),
@@ -59,14 +59,6 @@ def test_lives_as_promised(lab: Lab, vpc: str) -> None:
         lab.raw("ec2").authorize_security_group_ingress(GroupId=seen.external_id, IpPermissions=[theirs])
 
     check_contract(lab, Contract(SecurityGroupDriver, wanted, changes, drift, "ingress[tcp:22:0.0.0.0/0].port"))
-
-
-@pytest.mark.parametrize("described", [pytest.param("others", marks=marks("ec2/security-group: the description of a rule changes"))])
-def test_the_description_of_a_rule_changes(lab: Lab, vpc: str, described: str) -> None:
-    driver, target = made(lab, group(vpc))
-    changed = replace(target, desired=replace(target.want(), ingress=(replace(NET, description=described), OTHER_NET)))
-    write(driver, changed)
-    settled(driver, changed)
 
 
 def test_is_made_with_tags_and_egress_stays(lab: Lab, vpc: str) -> None:
@@ -129,9 +121,10 @@ def test_one_that_is_gone_hides_no_sibling(lab: Lab, vpc: str, external_id: str)
 
 def test_its_deletion_waits_while_it_is_in_use(lab: Lab, vpc: str) -> None:
     driver, target = made(lab, group(vpc))
-    lab.control.fail("ec2", "DeleteSecurityGroup", code="DependencyViolation", status=400, account=lab.account, times=1)
+    _, user = made(lab, group(vpc, IngressRule(target.external_id, 6379)))
     left = driver.delete(target, settled(driver, target))
     assert left is not None and (left.state, left.reason) == (State.PENDING, "InUse")
+    delete(driver, user)
     delete(driver, target)
 
 

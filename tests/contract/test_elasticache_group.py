@@ -195,9 +195,8 @@ def test_tls_comes_and_goes_in_steps(lab: Lab) -> None:
     seen = settled(driver, target)
     with pytest.raises(Waiting, match="transitEncryption first"):
         driver.update(wanted, seen, differences(wanted, seen))
-    half = eventually(lambda: observe(driver, wanted), lambda found: found is not None and found.state is State.READY, "the first step")
-    assert half is not None
-    assert half.value.transit_encryption == "preferred"
+    halfway = wanting(target, transit_encryption="preferred")
+    settled(driver, halfway)
     write(driver, wanted)
     settled(driver, wanted)
     write(driver, target)
@@ -268,12 +267,11 @@ def test_between_a_token_and_users_in_one_request(lab: Lab) -> None:
 def test_what_others_scheduled_is_under_way(lab: Lab) -> None:
     driver, target = made(lab, cache(surroundings(lab)))
     lab.raw("elasticache").modify_replication_group(ReplicationGroupId=target.external_id, CacheNodeType="cache.r7g.xlarge", ApplyImmediately=False)
-    seen = observe(driver, wanting(target, node_type="cache.r7g.xlarge"))
+    wanted, other = wanting(target, node_type="cache.r7g.xlarge"), wanting(target, node_type="cache.r7g.2xlarge")
+    eventually(lambda: observe(driver, wanted), lambda seen: seen is not None and "nodeType" in seen.under_way, "what is wanted is under way")
+    seen = observe(driver, other)
     assert seen is not None
-    assert "nodeType" in seen.under_way
-    other = observe(driver, wanting(target, node_type="cache.r7g.2xlarge"))
-    assert other is not None
-    assert "nodeType" not in other.under_way
+    assert "nodeType" not in seen.under_way
 
 
 def test_a_snapshot_is_made_once_and_restored_from(lab: Lab) -> None:

@@ -19,7 +19,7 @@ from securebase.clients.kubernetes import Kubernetes
 from securebase.core.diff import Applied, Cause, diff
 from securebase.core.driver import Depth, Driver, Observed, Target
 from securebase.core.errors import Terminal, Transient, Waiting
-from securebase.core.fields import SecretValue
+from securebase.core.fields import Paths, SecretValue, graft
 from securebase.core.graph import Ref, SecretFrom
 from securebase.resources.kubernetes.driver import FOREIGN, OWNER, PUBLISHED_AT, ObjectSecretDriver, UncomparedSecretDriver
 from securebase.resources.kubernetes.model import Entry, ObjectSecret, OwnerReference, Template
@@ -151,6 +151,21 @@ def test_a_removed_key_comes_back(lab: Lab, plane: ControlPlane, connection: Obj
     assert "data[password]" in {change.path for change in differences(target, observe(driver, target, depth))}
     write(driver, target)
     assert texts(plane, connection)["password"] == "s&cret"
+
+
+@pytest.mark.parametrize("held", ["data", "data[password]", "data[host]"])
+def test_what_is_held_back_or_ignored_keeps_its_value(lab: Lab, plane: ControlPlane, connection: ObjectSecret, held: str) -> None:
+    driver, target = made(lab, connection)
+    put_key(plane, connection, "theirs", "stays")
+    put_key(plane, connection, "host", "elsewhere")
+    patch(plane, connection, {"metadata": {"annotations": {PUBLISHED_AT: None}}})
+    before, seen = texts(plane, connection), observe(driver, target)
+    assert seen is not None
+    grafted = replace(target, desired=graft(connection, seen.value, Paths([held])))
+    driver.update(grafted, seen, tuple(change for change in differences(target, seen) if change.path not in Paths([held])))
+    after = texts(plane, connection)
+    assert all(after[key] == before[key] for key in ("theirs", "password"))
+    assert after["host"] == ("master.cache.local" if held == "data[password]" else "elsewhere")
 
 
 def test_a_key_that_is_no_longer_wanted_goes(lab: Lab, plane: ControlPlane, connection: ObjectSecret) -> None:

@@ -227,7 +227,12 @@ def test_failover_and_replacement(cache: Any, client: MakeClient, control: Contr
 
 
 def test_shards(cache: Any, client: MakeClient, control: Control) -> None:
-    sharded = {"NumNodeGroups": 2, "ReplicasPerNodeGroup": 1, "CacheParameterGroupName": "default.redis7.cluster.on", "AutomaticFailoverEnabled": True}
+    sharded: dict[str, Any] = {
+        "NumNodeGroups": 2,
+        "ReplicasPerNodeGroup": 1,
+        "CacheParameterGroupName": "default.redis7.cluster.on",
+        "AutomaticFailoverEnabled": True,
+    }
     refused("InvalidParameterCombination", create, client=client, control=control, **(sharded | {"CacheParameterGroupName": "default.redis7"}))
     create(client, control, **sharded)
     found = group(cache)

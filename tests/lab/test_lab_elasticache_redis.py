@@ -140,7 +140,12 @@ def test_a_restored_group_has_the_keys_and_servers_end_with_their_group(cache: A
 
 
 def test_a_sharded_group_speaks_cluster_mode(cache: Any, client: MakeClient, control: Control, connect: Connect) -> None:
-    sharded = {"NumNodeGroups": 2, "ReplicasPerNodeGroup": 1, "CacheParameterGroupName": "default.redis7.cluster.on", "AutomaticFailoverEnabled": True}
+    sharded: dict[str, Any] = {
+        "NumNodeGroups": 2,
+        "ReplicasPerNodeGroup": 1,
+        "CacheParameterGroupName": "default.redis7.cluster.on",
+        "AutomaticFailoverEnabled": True,
+    }
     create(client, control, wait=False, AuthToken=OLD, **sharded)
     available(cache)
     cluster = connect(OLD, kind=redis.RedisCluster)

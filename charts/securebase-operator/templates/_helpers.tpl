@@ -60,15 +60,19 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- define "securebase.objectRules" -}}
 # kopf lists and watches; `patch` puts the finalizer there and takes it away. `spec` is never written.
 - apiGroups: [securebase.io]
-  resources: [cdndistributions]
+  resources: [cacheclusters, cdndistributions]
   verbs: [get, list, watch, patch]
 - apiGroups: [securebase.io]
-  resources: [cdndistributions/status]
+  resources: [cacheclusters/status, cdndistributions/status]
   verbs: [patch]
 # Outputs. Read only where one of that name exists already: it must be our own to be written.
 - apiGroups: [""]
   resources: [configmaps]
   verbs: [create, get, patch]
+# Connection details: `<object>-connection`, which RBAC cannot tell by name from others. Never written where the annotation that proves it ours is missing.
+- apiGroups: [""]
+  resources: [secrets]
+  verbs: [create, get, list, patch, delete]
 - apiGroups: [""]
   resources: [events]
   verbs: [create]

@@ -7,10 +7,12 @@ from lab.aws.models.account import Account
 from lab.aws.models.acm import Acm
 from lab.aws.models.cloudfront import CloudFront
 from lab.aws.models.cloudwatch import CloudWatch
+from lab.aws.models.ec2 import Ec2
 from lab.aws.models.elasticache import ElastiCache
 from lab.aws.models.logs import Logs
 from lab.aws.models.route53 import Route53
 from lab.aws.models.s3 import S3
+from lab.aws.models.secretsmanager import SecretsManager
 from lab.aws.models.sns import Sns
 from lab.aws.models.sts import Sessions
 from lab.aws.models.tagging import Tagging
@@ -18,4 +20,6 @@ from lab.aws.models.tagging import Tagging
 
 def all_models(lab: Lab) -> list[Model]:
     """In the order they are asked. Tagging comes last: it learns from the others' answers."""
-    return [Sessions(lab), Account(lab), CloudFront(lab), Acm(lab), Route53(lab), CloudWatch(), Logs(lab), S3(), Sns(), ElastiCache(lab), Tagging(lab)]
+    elasticache = ElastiCache(lab)
+    apart: list[Model] = [elasticache, Ec2(lab, elasticache.security_group_users), SecretsManager(lab)]
+    return [Sessions(lab), Account(lab), CloudFront(lab), Acm(lab), Route53(lab), CloudWatch(), Logs(lab), S3(), Sns(), *apart, Tagging(lab)]

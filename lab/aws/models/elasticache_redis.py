@@ -82,6 +82,8 @@ class GroupServer(Server):
         if self._announce:
             with self.admin() as admin:
                 admin.execute_command("CLUSTER", "ADDSLOTSRANGE", 0, 16383)
+                # It answers CLUSTERDOWN for two seconds after it has all slots (CLUSTER_WRITABLE_DELAY in Redis's cluster.c).
+                self._await(child, lambda: b"cluster_state:ok" in _bytes(admin.execute_command("CLUSTER", "INFO")))
         return child
 
     def _bus_port(self) -> int:
@@ -89,6 +91,10 @@ class GroupServer(Server):
 
     def admin(self) -> redis.Redis:
         return redis.Redis(port=self.port, username=_ADMIN, password=self._password)
+
+
+def _bytes(reply: object) -> bytes:
+    return reply if isinstance(reply, bytes) else str(reply).encode()
 
 
 def _answers(port: int) -> bool:

@@ -47,7 +47,7 @@ class Answer:
 
 THROTTLED = re.compile(
     r"Throttl\w*|RequestThrottl\w*|EC2Throttled\w*|TooManyRequests\w*|RequestLimitExceeded|SlowDown|BandwidthLimitExceeded|"
-    r"ProvisionedThroughputExceeded\w*|PriorRequestNotComplete|429"
+    r"ProvisionedThroughputExceeded\w*|PriorRequestNotComplete|APICallRateFor\w+Exceeded\w*|429"
 )
 """Codes that mean "slower", as botocore's own retries know them. `LimitExceededException` is not among them: in ACM, CloudWatch Logs
 and others it is a quota."""

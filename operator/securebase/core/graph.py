@@ -134,7 +134,7 @@ class Graph:
 
     def outdated(self, attributes: Attributes) -> bool:
         """Whether the attributes it was composed by are known to be others now."""
-        return any(name in attributes and attributes[name].get(key) != value for name, known in self.gathered.items() for key, value in known.items())
+        return any(name in attributes and attributes[name].get(key, "") != value for name, known in self.gathered.items() for key, value in known.items())
 
     def _waves(self, needs: Mapping[str, frozenset[str]]) -> Iterator[tuple[Node, ...]]:
         sorter = TopologicalSorter(needs)

@@ -86,6 +86,7 @@ class Context:
 
     tags      the account's defaults under the object's own; without the owner tag, which drivers add
     requests  annotations that ask for something once and were not acknowledged yet, without the prefix `securebase.io/`
+    annotations  every annotation of ours, without that prefix: what is asked for and stays asked for
     uid       of the object in its cluster, for what the cluster's garbage collector is to take along; "" without a cluster
     """
 
@@ -95,6 +96,7 @@ class Context:
     partition: str = "aws"
     tags: Mapping[str, str] = field(default_factory=dict)
     requests: Mapping[str, str] = field(default_factory=dict)
+    annotations: Mapping[str, str] = field(default_factory=dict)
     uid: str = ""
 
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Final
 
 from securebase.core.kind import Kind
+from securebase.kinds.cache import CACHE
 from securebase.kinds.cdn import CDN
 
-KINDS: Final[tuple[Kind, ...]] = (CDN,)
+KINDS: Final[tuple[Kind, ...]] = (CACHE, CDN)
 
 
 def by_kind(name: str) -> Kind:

@@ -144,6 +144,7 @@ def compose(request: Request, process: Process, sources: Sources) -> Composed:
         accounts.verified(account).partition,
         {**account.tags, **dict(request.spec.tags)},
         request.requests(),
+        {name.removeprefix(PREFIX): value for name, value in request.annotations.items() if name.startswith(PREFIX)},
         request.uid,
     )
     try:

@@ -8,13 +8,14 @@ from typing import Any, ClassVar, Final
 
 from securebase.clients.aws import AwsScope, Refusal
 from securebase.core.diff import Change
-from securebase.core.driver import Answer, Depth, Key, Observed, State, Target, incarnated_name
+from securebase.core.driver import Answer, Depth, Key, Observed, State, Target
 from securebase.core.errors import ReconcileError, Terminal, Transient, Waiting
 from securebase.core.identity import Identity
 from securebase.resources.elasticache.model import CLUSTER_PARAMETER, ParameterGroup, split_parameters
+from securebase.resources.elasticache.names import made_as, outside_name, told_name
 from securebase.resources.elasticache.tags import CacheTags
 from securebase.resources.listing import Listing, Turns
-from securebase.resources.tagging import Tagged, tag_list, tag_map, unresolved
+from securebase.resources.tagging import Tagged, tag_list, tag_map
 
 _NOT_FOUND: Final = ("CacheParameterGroupNotFound",)
 _EXISTS: Final = ("CacheParameterGroupAlreadyExists",)
@@ -48,7 +49,7 @@ class ParameterGroupDriver:
 
     def observe(self, targets: Sequence[Target[ParameterGroup]], depth: Depth) -> Mapping[Key, Answer]:
         """FRESH: by name. SWEEP: a list, and turns."""
-        names = {target.key: _name(target) for target in targets}
+        names = {target.key: outside_name(target, _NAME_LENGTH) for target in targets}
         answers: dict[Key, Answer] = {}
         if depth is Depth.SWEEP:
             answers = self._swept(targets, names)
@@ -62,7 +63,8 @@ class ParameterGroupDriver:
 
     def create(self, target: Target[ParameterGroup], token: str) -> Observed[ParameterGroup]:
         """Make it with its family's defaults, then set ours; the name makes it repeatable."""
-        want, name = target.want(), _name(target)
+        want = target.want()
+        name = made_as(want, target, _NAME_LENGTH)
         said = {"CacheParameterGroupName": name, "CacheParameterGroupFamily": want.family, "Description": want.description}
         answer = self._aws.attempt("elasticache", "create_cache_parameter_group", _EXISTS, **said, Tags=tag_list(tag_map(target.owner, want.tags)))
         if isinstance(answer, Refusal):
@@ -103,7 +105,7 @@ class ParameterGroupDriver:
 
     def locatable(self, target: Target[ParameterGroup]) -> bool:
         """By its name, whatever it is to hold."""
-        return bool(_name(target))
+        return bool(outside_name(target, _NAME_LENGTH))
 
     def owned(self, identity: Identity) -> Mapping[str, str]:
         """By the owner tag, as the tagging API knows it."""
@@ -180,9 +182,9 @@ class ParameterGroupDriver:
         return group.get("ARN") or self._tags.arn(group["CacheParameterGroupName"])
 
     def _observed(self, target: Target[ParameterGroup], read: Read, tagged: Tagged) -> Observed[ParameterGroup]:
-        group, want = read.group, target.desired
+        group = read.group
         name = group["CacheParameterGroupName"]
-        told = want.name if want is not None and name == incarnated_name(want.name, target, _NAME_LENGTH) else name
+        told = told_name(name, target, _NAME_LENGTH)
         at_once, at_restart = split_parameters({key: value for key, value in read.parameters.items() if key != CLUSTER_PARAMETER})
         value = ParameterGroup(
             name=told,
@@ -206,10 +208,3 @@ def _batches(parameters: Mapping[str, str]) -> Iterator[list[dict[str, str]]]:
     pairs = [{"ParameterName": name, "ParameterValue": value} for name, value in sorted(parameters.items())]
     for at in range(0, len(pairs), _AT_ONCE):
         yield pairs[at : at + _AT_ONCE]
-
-
-def _name(target: Target[ParameterGroup]) -> str:
-    """The name to look for; "" while it is not known."""
-    if target.external_id or target.desired is None:
-        return target.external_id
-    return "" if unresolved(target.desired.name) else incarnated_name(target.desired.name, target, _NAME_LENGTH)

@@ -8,15 +8,16 @@ from typing import Any, ClassVar, Final
 
 from securebase.clients.aws import AwsScope, Refusal
 from securebase.core.diff import Change
-from securebase.core.driver import Answer, Depth, Key, Observed, Saved, State, Target, incarnated_name
+from securebase.core.driver import Answer, Depth, Key, Observed, Saved, State, Target
 from securebase.core.errors import ReconcileError, Terminal, Transient, Waiting
 from securebase.core.identity import OWNER_TAG, Identity
 from securebase.resources.elasticache.group_config import create_input, group_attributes, group_value, under_way, waits_for_restart
 from securebase.resources.elasticache.group_steps import Step, next_step, unreached
 from securebase.resources.elasticache.model import NAME_LENGTH, ReplicationGroup, engine_parts, parameter_family, problems
+from securebase.resources.elasticache.names import made_as, outside_name, told_name
 from securebase.resources.elasticache.tags import CacheTags
 from securebase.resources.listing import Listing
-from securebase.resources.tagging import Tagged, tag_list, tag_map, unresolved
+from securebase.resources.tagging import Tagged, tag_list, tag_map
 
 _NOT_FOUND: Final = ("ReplicationGroupNotFoundFault", "ReplicationGroupNotFound")
 _BUSY: Final = (
@@ -86,7 +87,7 @@ class ReplicationGroupDriver:
 
     def observe(self, targets: Sequence[Target[ReplicationGroup]], depth: Depth) -> Mapping[Key, Answer]:
         """SWEEP: from lists, and by id what the lists lack. FRESH: by id."""
-        names = {target.key: _name(target) for target in targets}
+        names = {target.key: outside_name(target, NAME_LENGTH) for target in targets}
         groups = self._groups.get() if depth is Depth.SWEEP else {}
         clusters = self._clusters.get() if groups else {}
         there = [_arn(groups[name]) for name in sorted(set(names.values())) if name in groups]
@@ -107,7 +108,8 @@ class ReplicationGroupDriver:
 
     def create(self, target: Target[ReplicationGroup], token: str) -> Observed[ReplicationGroup]:
         """Make it; the id makes it repeatable."""
-        want, name = target.want(), _name(target)
+        want = target.want()
+        name = made_as(want, target, NAME_LENGTH)
         if wrong := "; ".join(problems(want)):
             raise Terminal("InvalidReplicationGroup", f"replication group {name}: {wrong}")
         tags = tag_list(tag_map(target.owner, want.tags))
@@ -169,7 +171,7 @@ class ReplicationGroupDriver:
 
     def locatable(self, target: Target[ReplicationGroup]) -> bool:
         """By its id, whatever else is wanted of it."""
-        return bool(_name(target))
+        return bool(outside_name(target, NAME_LENGTH))
 
     def owned(self, identity: Identity) -> Mapping[str, str]:
         """By the owner tag, as the tagging API knows it."""
@@ -239,6 +241,8 @@ class ReplicationGroupDriver:
     def _check_node_type(self, name: str, have: str, want: str) -> None:
         answer = self._aws.call("elasticache", "list_allowed_node_type_modifications", ReplicationGroupId=name)
         up, down = answer.get("ScaleUpModifications", []), answer.get("ScaleDownModifications", [])
+        if have in (*up, *down):  # no type is in its own list
+            raise Transient("ChangedMeanwhile", f"{name} has another node type by now than was read")
         if want not in (*up, *down):
             allowed = ", ".join(sorted({*up, *down})) or "none"
             raise Terminal("NodeTypeNotAllowed", f"{have} cannot become {want} as it stands; ElastiCache allows: {allowed}")
@@ -273,9 +277,7 @@ class ReplicationGroupDriver:
     def _observed(self, target: Target[ReplicationGroup], read: Read, tagged: Tagged) -> Observed[ReplicationGroup]:
         group, want = read.group, target.desired
         name = group["ReplicationGroupId"]
-        value = group_value(group, read.clusters, tagged.rest, want)
-        if want is not None and name == incarnated_name(want.name, target, NAME_LENGTH):
-            value = replace(value, name=want.name)
+        value = replace(group_value(group, read.clusters, tagged.rest, want), name=told_name(name, target, NAME_LENGTH))
         status = group.get("Status") or _AVAILABLE
         state, reason, message = _STATES.get(status, _unknown(status))
         return Observed(
@@ -298,13 +300,6 @@ class ReplicationGroupDriver:
         return replace(observed, value=value, state=State.PENDING, reason="Modifying", message=_STATES["modifying"][2])
 
 
-def _name(target: Target[ReplicationGroup]) -> str:
-    """The id to look for; "" while it is not known."""
-    if target.external_id or target.desired is None:
-        return target.external_id
-    return "" if unresolved(target.desired.name) else incarnated_name(target.desired.name, target, NAME_LENGTH)
-
-
 def _arn(group: Mapping[str, Any]) -> str:
     return group.get("ARN") or ""
 
@@ -321,5 +316,7 @@ def _unknown(status: str) -> tuple[State, str, str]:
 def _remarks(read: Read) -> str:
     failed = (each for each in read.group.get("LogDeliveryConfigurations") or () if each.get("Status") == "error")
     remarks = [f"{each['LogType']} is not delivered: {each.get('Message') or 'error'}" for each in failed]
-    restart = ["changed parameters wait for a restart of its nodes"] if waits_for_restart(read.clusters) else []
-    return "; ".join([*remarks, *restart])
+    if waits_for_restart(read.clusters):
+        # RebootCacheCluster, API reference: "The reboot causes the contents of the cache [...] to be lost". So it is left to people.
+        remarks.append("changed parameters wait for a restart of its nodes, which empties a node: first the replicas, then a failover, then the old primary")
+    return "; ".join(remarks)

@@ -8,13 +8,14 @@ from typing import Any, ClassVar, Final
 
 from securebase.clients.aws import AwsScope, Refusal
 from securebase.core.diff import Change
-from securebase.core.driver import Answer, Depth, Key, Observed, State, Target, incarnated_name
+from securebase.core.driver import Answer, Depth, Key, Observed, State, Target
 from securebase.core.errors import ReconcileError, Terminal, Transient
 from securebase.core.identity import Identity
 from securebase.resources.elasticache.model import SubnetGroup
+from securebase.resources.elasticache.names import made_as, outside_name, told_name
 from securebase.resources.elasticache.tags import CacheTags
 from securebase.resources.listing import Listing
-from securebase.resources.tagging import Tagged, tag_list, tag_map, unresolved
+from securebase.resources.tagging import Tagged, tag_list, tag_map
 
 # The API reference writes it with "Fault", the answers of other operations come without.
 _NOT_FOUND: Final = ("CacheSubnetGroupNotFoundFault", "CacheSubnetGroupNotFound")
@@ -41,7 +42,7 @@ class SubnetGroupDriver:
 
     def observe(self, targets: Sequence[Target[SubnetGroup]], depth: Depth) -> Mapping[Key, Answer]:
         """SWEEP: from a list, and by name what it lacks. FRESH: by name."""
-        names = {target.key: _name(target) for target in targets}
+        names = {target.key: outside_name(target, _NAME_LENGTH) for target in targets}
         listed = self._listing.get() if depth is Depth.SWEEP else {}
         swept = self._tags.sweep([self._arn(listed[name]) for name in sorted(set(names.values())) if name in listed]) if listed else {}
         answers: dict[Key, Answer] = {}
@@ -59,7 +60,8 @@ class SubnetGroupDriver:
 
     def create(self, target: Target[SubnetGroup], token: str) -> Observed[SubnetGroup]:
         """Make it; the name makes it repeatable."""
-        want, name = target.want(), _name(target)
+        want = target.want()
+        name = made_as(want, target, _NAME_LENGTH)
         tags = tag_list(tag_map(target.owner, want.tags))
         said = {"CacheSubnetGroupName": name, "CacheSubnetGroupDescription": want.description, "SubnetIds": sorted(want.subnet_ids)}
         answer = self._ask("create_cache_subnet_group", _EXISTS, **said, Tags=tags)
@@ -96,7 +98,7 @@ class SubnetGroupDriver:
 
     def locatable(self, target: Target[SubnetGroup]) -> bool:
         """By its name, whatever subnets it is to have."""
-        return bool(_name(target))
+        return bool(outside_name(target, _NAME_LENGTH))
 
     def owned(self, identity: Identity) -> Mapping[str, str]:
         """By the owner tag, as the tagging API knows it."""
@@ -135,16 +137,8 @@ class SubnetGroupDriver:
 
     def _observed(self, target: Target[SubnetGroup], group: Mapping[str, Any], tagged: Tagged) -> Observed[SubnetGroup]:
         name = group["CacheSubnetGroupName"]
-        want = target.desired
-        told = want.name if want is not None and name == incarnated_name(want.name, target, _NAME_LENGTH) else name
+        told = told_name(name, target, _NAME_LENGTH)
         subnets = frozenset(subnet["SubnetIdentifier"] for subnet in group.get("Subnets", []))
         value = SubnetGroup(told, tagged.rest, subnets, group.get("CacheSubnetGroupDescription") or "")
         attributes = {"arn": self._arn(group), "name": name} | ({"vpcId": group["VpcId"]} if group.get("VpcId") else {})
         return Observed(name, value, owner=tagged.owner, attributes=attributes, raw=group)
-
-
-def _name(target: Target[SubnetGroup]) -> str:
-    """The name to look for; "" while it is not known."""
-    if target.external_id or target.desired is None:
-        return target.external_id
-    return "" if unresolved(target.desired.name) else incarnated_name(target.desired.name, target, _NAME_LENGTH)

@@ -19,13 +19,14 @@ from securebase.resources.elasticache.user_model import ID_LENGTH, User, UserGro
 from securebase.resources.listing import Listing
 from securebase.resources.tagging import Tagged, tag_list, tag_map, unresolved
 
-D = TypeVar("D", User, UserGroup)
+D = TypeVar("D", bound=User | UserGroup)
 
 _ACTIVE: Final = "active"
 _GROUP_WORDS: Final = {
     "DefaultUserRequired": "a user group of engine redis needs a user with the name default",
     "DuplicateUserName": "two users of the group have the same name",
 }
+_MEMBERS_WAIT: Final = ("InvalidUserState", "UserNotFound")
 _IN_USE: Final = ("DefaultUserAssociatedToUserGroup",)
 
 
@@ -107,7 +108,7 @@ class _AccessDriver(ABC, Generic[D]):
 
     def delete(self, target: Target[D], observed: Observed[D]) -> Observed[D] | None:
         """Refused while it is in use or AWS is busy with it; else gone when AWS says so."""
-        if used := self._used_by(observed.raw):
+        if used := self._used_by(observed.raw or {}):
             return replace(observed, state=State.PENDING, reason="InUse", message=used)
         name = observed.external_id
         answer = self._aws.attempt("elasticache", f"delete_{self.API.noun}", (*self.API.gone, self.API.busy, *_IN_USE), **{self.API.id: name})
@@ -187,7 +188,7 @@ class _AccessDriver(ABC, Generic[D]):
 
     def _attempt(self, operation: str, expect: Sequence[str], name: str, **params: Any) -> dict[str, Any] | Refusal:
         """A write; what AWS refuses because it is busy, or because a user is not there yet, is waited for."""
-        waits = (self.API.busy, *(() if self.API.word == "User" else ("InvalidUserState", "UserNotFound")))
+        waits = (self.API.busy, *_MEMBERS_WAIT)
         answer = self._aws.attempt("elasticache", operation, (*expect, *waits, *_GROUP_WORDS), **{self.API.id: name}, **params)
         if isinstance(answer, Refusal) and answer.code in _GROUP_WORDS:
             raise Terminal(answer.code, f"{_GROUP_WORDS[answer.code]}: {answer.message}")

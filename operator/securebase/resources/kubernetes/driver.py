@@ -17,7 +17,7 @@ from securebase.core.driver import Answer, Depth, Key, Observed, State, Target
 from securebase.core.errors import ReconcileError, Terminal, Transient, Waiting
 from securebase.core.fields import SecretValue
 from securebase.core.identity import Identity
-from securebase.resources.kubernetes.model import Entry, ObjectSecret, OwnerReference, Template, is_secret, texts_of
+from securebase.resources.kubernetes.model import Entry, ObjectSecret, OwnerReference, Template, Unread, is_secret, texts_of
 from securebase.resources.listing import STORM_SECONDS, Listing
 from securebase.resources.tagging import owned_nodes, unresolved
 
@@ -33,10 +33,10 @@ MANAGED_BY: Final = {"app.kubernetes.io/managed-by": "securebase-operator"}
 OUTSIDE: Final = "outside"
 """Version of a secret value that was found in the cluster and is not the wanted one."""
 
-FOREIGN: Final = "(present)"
+FOREIGN: Final = Unread("(present)")
 """How a key that is not ours shows: its value is nobody's business."""
 
-UNDATED: Final = "(written at an unknown time)"
+UNDATED: Final = Unread("(written at an unknown time)")
 """How a secret value shows while the time of its publication is lost: it is written again, as of now."""
 
 _NOBODY: Final = OwnerReference("", "", "", "")
@@ -282,7 +282,7 @@ def _seen(key: str, there: _Secret, want: Mapping[str, Entry]) -> Entry:
     entry, text = want.get(key), there.texts[key]
     if entry is None:
         return FOREIGN
-    if isinstance(entry, Template) and not unresolved(entry.text) and entry.filled(there.texts) == text:
+    if isinstance(entry, Template) and entry.filled(there.texts) == text:
         return entry  # true to its neighbours: where one of them is wrong, that one says so
     if not is_secret(key, want):
         return text

@@ -8,32 +8,34 @@ from dataclasses import dataclass
 from urllib.parse import quote
 
 from securebase.core.fields import Impact, SecretValue, managed
-from securebase.core.graph import SecretFrom, shown
+from securebase.core.graph import SecretFrom
 
 _PLACE = re.compile(r"\{([A-Za-z0-9._-]+)\}")
 
 
-@dataclass(frozen=True, slots=True)
-class Template:
+class Template(str):
     """A text made of other keys of the same Secret: `rediss://:{password}@{host}:{port}`. What is filled in is percent-encoded."""
 
-    text: str
-
-    def __str__(self) -> str:
-        return str(shown(self.text))
+    __slots__ = ()
 
     def needs(self) -> Iterator[str]:
         """The keys it needs."""
-        return (match.group(1) for match in _PLACE.finditer(self.text))
+        return (match.group(1) for match in _PLACE.finditer(self))
 
     def filled(self, texts: Mapping[str, str]) -> str | None:
         """With the values in place; None while one is missing."""
         if any(key not in texts for key in self.needs()):
             return None
-        return _PLACE.sub(lambda match: quote(texts[match.group(1)], safe=""), self.text)
+        return _PLACE.sub(lambda match: quote(texts[match.group(1)], safe=""), self)
 
 
-Entry = str | SecretValue | SecretFrom | Template
+class Unread(str):
+    """Stands for a value that nobody looked at, in words. Where it is wanted, because a change is held back or ignored, the key is left alone."""
+
+    __slots__ = ()
+
+
+Entry = str | SecretValue | SecretFrom | Template | Unread
 """One key's value. A text may hold `Ref`s; a template must not: it refers to keys that do."""
 
 
@@ -63,8 +65,10 @@ class ObjectSecret:
 
 
 def texts_of(data: Mapping[str, Entry]) -> dict[str, str]:
-    """What to write: every value as text, templates filled in. A value that is not known yet is left out."""
-    texts = {key: entry.value if isinstance(entry, SecretValue) else entry for key, entry in data.items() if isinstance(entry, (str, SecretValue))}
+    """What to write: every value as text, templates filled in. A value that is not known is left out."""
+    texts = {
+        key: entry.value if isinstance(entry, SecretValue) else entry for key, entry in data.items() if not isinstance(entry, (SecretFrom, Template, Unread))
+    }
     filled = {key: entry.filled(texts) for key, entry in data.items() if isinstance(entry, Template)}
     return texts | {key: text for key, text in filled.items() if text is not None}
 

@@ -1,0 +1,57 @@
+"""The kind CacheCluster: from a spec, and the members that were observed, to everything a cache needs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from securebase.api.cache import CacheCluster, CacheClusterSpec
+from securebase.core.graph import Graph
+from securebase.core.kind import Context, Facts, Needs, PolicyDefaults
+from securebase.core.policy import OnDelete
+from securebase.kinds.cache.access import access_nodes
+from securebase.kinds.cache.alarms import alarm_nodes, members
+from securebase.kinds.cache.group import group_nodes
+from securebase.kinds.cache.names import CONNECTION, GROUP
+from securebase.kinds.cache.network import network_nodes
+
+
+class CacheClusterKind:
+    """Satisfies `core.kind.Kind`."""
+
+    kind = "CacheCluster"
+    plural = "cacheclusters"
+    model = CacheCluster
+    tasks: Mapping[str, str] = MappingProxyType({})
+
+    def defaults(self, spec: CacheClusterSpec) -> PolicyDefaults:
+        """A prod cache is protected, and leaves a snapshot behind."""
+        return PolicyDefaults(OnDelete(spec.effective_on_delete), spec.effective_deletion_protection)
+
+    def needs(self, spec: CacheClusterSpec, namespace: str) -> Needs:
+        """The members decide which alarms there are."""
+        return Needs(nodes=frozenset({GROUP}) if spec.alarms.enabled else frozenset())
+
+    def compose(self, spec: CacheClusterSpec, facts: Facts, context: Context) -> Graph:
+        """All resources of one cache. While its members are not known nothing is pruned: their alarms are only not composed."""
+        known = facts.nodes.get(GROUP, {}).get("members", "")
+        return Graph(
+            [
+                *network_nodes(spec, context),
+                *group_nodes(spec, context),
+                *access_nodes(spec, context),
+                *alarm_nodes(spec, context, members(known)),
+            ],
+            complete=bool(known) or not spec.alarms.enabled,
+            gathered={GROUP: {"members": known}} if spec.alarms.enabled else {},
+        )
+
+    def outputs(self, spec: CacheClusterSpec, attributes: Mapping[str, Mapping[str, str]]) -> Mapping[str, str]:
+        """What is known so far: id, arn, host, readerHost, port, engineVersion, members, connectionSecret, secretArn."""
+        group, login = attributes.get(GROUP, {}), spec.auth.users[0].name if spec.auth.users else ""
+        known = {name: group.get(name, "") for name in ("id", "arn", "host", "readerHost", "port", "engineVersion", "members")}
+        known |= {
+            "connectionSecret": attributes.get(CONNECTION, {}).get("name", ""),
+            "secretArn": attributes.get(f"secret-{login}" if login else "secret", {}).get("arn", ""),
+        }
+        return {name: value for name, value in known.items() if value}
