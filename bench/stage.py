@@ -59,7 +59,7 @@ class Stage:
         self.cluster = Cluster(self.plane.kubeconfig)
         for file in sorted((ROOT / "crds").glob("*.yaml")):
             self.plane.kubectl("apply", "--server-side", "-f", str(file))
-            self.plane.kubectl("wait", "--for=condition=Established", "--timeout=30s", "-f", str(file))
+        self.plane.until_defined()
         self.plane.kubectl("apply", "-f", str(ROOT / "manifests" / "base" / "namespace.yaml"))
         self.plane.kubectl("apply", "-f", str(ROOT / "manifests" / "base" / "rbac.yaml"))
         return self

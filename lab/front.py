@@ -31,9 +31,13 @@ class Front:
     def close(self) -> None:
         """Ends the listener and every connection. Called in the event loop."""
         self._accepting.cancel()
+        self.drop()
+        self._socket.close()
+
+    def drop(self) -> None:
+        """Cuts off every client, as a failover does."""
         for task in self._tasks:
             task.cancel()
-        self._socket.close()
 
     async def _accept(self) -> None:
         loop = asyncio.get_running_loop()

@@ -120,6 +120,14 @@ class ControlPlane:
             raise RuntimeError(f"kubectl {' '.join(arguments)} failed ({result.returncode}): {result.stderr.strip()}")
         return result
 
+    def until_defined(self) -> None:
+        """Return once every CRD is served. `kubectl wait` gives up at once on one that has no conditions yet."""
+
+        def served() -> bool:
+            return self.kubectl("wait", "--for=condition=Established", "crd", "--all", "--timeout=5s", check=False).returncode == 0
+
+        wait_until(served, "every CRD to be served", deadline=60)
+
     def service_account_kubeconfig(self, namespace: str, name: str, *, lifetime_seconds: int = 86_400) -> Path:
         """A kubeconfig that holds a fresh token of an existing service account (TokenRequest) and nothing else."""
         path = f"/api/v1/namespaces/{namespace}/serviceaccounts/{name}/token"

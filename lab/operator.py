@@ -108,5 +108,5 @@ def install_chart(plane: ControlPlane, namespace: str, directory: Path, **values
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=120)
     if done.returncode:
         raise RuntimeError(f"helm install failed: {done.stderr.strip()}")
-    plane.kubectl("wait", "--for=condition=Established", "crd", "--all", "--timeout=60s")
+    plane.until_defined()
     return plane.service_account_kubeconfig(namespace, CHART_RELEASE)

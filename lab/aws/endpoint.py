@@ -192,6 +192,7 @@ class AwsEndpoint:
                 ready.set()
                 await stop.wait()
                 await runner.cleanup()
+                await _end(router)
 
         def run() -> None:
             try:
@@ -213,6 +214,16 @@ class AwsEndpoint:
 
         self._stack.callback(end)
         self._control = Control(router, loop)
+
+
+async def _end(router: Router) -> None:
+    """Models let go of what they started; nothing of theirs is left in the loop."""
+    for model in router.models:
+        model.reset()
+    left = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in left:
+        task.cancel()
+    await asyncio.gather(*left, return_exceptions=True)
 
 
 def _unlimited(message: Any, payload: Any, protocol: Any, writer: Any, task: Any) -> web.BaseRequest:

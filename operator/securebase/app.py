@@ -80,11 +80,12 @@ def build(settings: Settings, redactor: Redactor) -> Parts:
         observer=_Observer(metrics, heartbeat),
         fence=lease.fence,
         redact=redactor,
+        learn=redactor.register,
         settings=ClientSettings(max_connections=settings.workers + 8),
     )
     objects, account_objects = Objects(settings.fight_rounds, settings.settle_scale), Objects()
     accounts = Accounts(clients, time.time)
-    drivers = Drivers(clients, aws_drivers() | kubernetes_drivers(api, time.time, settings.secrets_in()), time.time)
+    drivers = Drivers(clients, aws_drivers() | kubernetes_drivers(api, time.time, settings.watched()), time.time)
     _require_definitions(unfenced)
     instance = settings.instance or _cluster_uid(unfenced)
     process = Process(instance, drivers, accounts, SharedUse(), MassDeletion(time.time), time.time)

@@ -62,7 +62,7 @@ def objects_in(namespace: str) -> list[Access]:
     return [
         *(Access(verb, f"{kind}.securebase.io", namespace) for kind in KINDS for verb in ("list", "watch", "patch")),
         *(Access("patch", f"{kind}.securebase.io/status", namespace) for kind in KINDS),
-        *(Access(verb, "secrets", namespace) for verb in ("create", "get", "list", "patch", "delete")),
+        *(Access(verb, "secrets", namespace) for verb in ("create", "get", "list", "patch")),
         *(Access(verb, "configmaps", namespace) for verb in ("create", "get", "patch")),
         Access("create", "events", namespace),
     ]
@@ -77,7 +77,7 @@ def never(home: str) -> list[Access]:
     return [
         *(Access(verb, f"{kind}.securebase.io", SERVED) for kind in KINDS for verb in ("create", "update", "delete", "deletecollection")),
         *(Access(verb, "awsaccounts.securebase.io") for verb in ("create", "update", "delete")),
-        *(Access(verb, "secrets", SERVED) for verb in ("update", "deletecollection")),
+        *(Access(verb, "secrets", SERVED) for verb in ("update", "delete", "deletecollection")),
         *(Access(verb, "configmaps", SERVED) for verb in ("list", "update", "delete")),
         *(Access("create", resource, SERVED) for resource in ("pods", "pods/exec", "jobs.batch", "deployments.apps", "serviceaccounts/token")),
         Access("get", "pods", home),

@@ -187,8 +187,8 @@ def test_with_namespaces_given_the_cluster_wide_role_reaches_nothing_in_them(ren
     (cluster,) = (role for role in of_kind(documents, "ClusterRole") if role["metadata"]["name"] == "operator")
     reached = {resource for rule in cluster["rules"] for resource in rule["resources"]}
     assert reached == {"awsaccounts", "awsaccounts/status", "customresourcedefinitions", "namespaces"}
-    secrets = [role for role in of_kind(documents, "Role") if any("secrets" in rule["resources"] for rule in role["rules"])]
-    assert [role["metadata"]["namespace"] for role in secrets] == ["web"]
+    watching = [role for role in of_kind(documents, "Role") if any("secrets" in rule["resources"] and "watch" in rule["verbs"] for rule in role["rules"])]
+    assert [role["metadata"]["namespace"] for role in watching] == ["web"]
 
 
 def test_every_binding_is_of_the_service_account(render: Render) -> None:

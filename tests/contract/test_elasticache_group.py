@@ -325,6 +325,22 @@ def test_a_sweep_reads_lists_only(lab: Lab) -> None:
     assert len(lab.control.log.reads()) - before <= 5, "two lists, and the tags of a few"
 
 
+def test_whose_it_is_is_known_while_elasticache_does_not_tell(lab: Lab) -> None:
+    driver, target = made(lab, cache(surroundings(lab)))
+    lab.control.fail("elasticache", "ListTagsForResource", "InvalidReplicationGroupState", 400, account=lab.account)
+    seen = eventually(lambda: observe(driver, target), bool, "read from the tagging API")
+    assert seen is not None
+    assert (seen.owner, seen.value.tags) == (target.owner, {"team": "web"})
+
+
+def test_one_that_could_not_be_made_has_failed(lab: Lab) -> None:
+    driver, target = made(lab, cache(surroundings(lab)))
+    seen = settled(driver, target)
+    broken = replace(seen, raw=replace(seen.raw, group={**seen.raw.group, "Status": "create-failed"}))
+    with pytest.raises(Terminal, match="could not make it"):
+        driver.update(wanting(target, snapshot_retention=9), broken, ())
+
+
 def test_it_is_found_again_by_its_owner(lab: Lab) -> None:
     driver, target = made(lab, cache(surroundings(lab)))
     found = eventually(lambda: driver.owned(target.identity), bool, "listed")

@@ -95,14 +95,13 @@ def made(lab: Lab, desired: ObjectSecret) -> tuple[ObjectSecretDriver, Target[Ob
     return driver, replace(target, external_id=driver.create(target, "t").external_id)
 
 
-def test_lives_as_promised(lab: Lab, plane: ControlPlane, connection: ObjectSecret, owner: OwnerReference) -> None:
-    other = plane.call("POST", f"/api/v1/namespaces/{connection.namespace}/configmaps", {"metadata": {"name": "other"}})
+def test_lives_as_promised(lab: Lab, plane: ControlPlane, connection: ObjectSecret) -> None:
+    connection = replace(connection, owner=None)
     changes = {
         "password": with_data(connection, password=SecretValue("n&w", "v2")),
         "host": with_data(connection, host="elsewhere"),
         "template": with_data(connection, url=Template("redis://{host}")),
         "another key": with_data(connection, port="6379"),
-        "owner": replace(connection, owner=replace(owner, name="other", uid=other["metadata"]["uid"])),
     }
 
     def drift(seen: Observed[ObjectSecret]) -> None:
@@ -271,8 +270,19 @@ def test_where_lists_are_refused_each_is_read_by_name(lab: Lab, connection: Obje
     settled(restricted, target, Depth.SWEEP)
 
 
-def test_is_found_by_its_identity(lab: Lab, connection: ObjectSecret) -> None:
+def test_moves_to_another_owner_and_goes_with_it(lab: Lab, plane: ControlPlane, connection: ObjectSecret, owner: OwnerReference) -> None:
     driver, target = made(lab, connection)
+    other = plane.call("POST", f"/api/v1/namespaces/{connection.namespace}/configmaps", {"metadata": {"name": "other"}})
+    moved = replace(target, desired=replace(connection, owner=replace(owner, name="other", uid=other["metadata"]["uid"])))
+    seen = settled(driver, target)
+    driver.update(moved, seen, differences(moved, seen))
+    assert differences(moved, settled(driver, moved)) == ()
+    assert driver.delete(moved, settled(driver, moved)) is None
+    assert texts(plane, connection)["password"] == "s&cret", "the cluster's garbage collector takes it along with its owner"
+
+
+def test_is_found_by_its_identity(lab: Lab, connection: ObjectSecret) -> None:
+    driver, target = made(lab, replace(connection, owner=None))
     assert driver.owned(target.identity) == {target.node: target.external_id}
     delete(driver, target)
     assert ObjectSecretDriver(cast(Any, lab.scope("")), lab.clock).owned(target.identity) == {}
@@ -304,7 +314,7 @@ def test_a_write_in_between_is_refused(lab: Lab, plane: ControlPlane, connection
 
 
 def test_a_finalizer_holds_it_as_pending(lab: Lab, plane: ControlPlane, connection: ObjectSecret) -> None:
-    driver, target = made(lab, connection)
+    driver, target = made(lab, replace(connection, owner=None))
     patch(plane, connection, {"metadata": {"finalizers": ["example.com/hold"]}})
     left = driver.delete(target, settled(driver, target))
     assert left is not None and left.reason == "Deleting"

@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 
 from lab.kubernetes import ControlPlane
-from securebase.api.registry import KINDS
 
 ROOT = Path(__file__).parents[2]
 
@@ -17,8 +16,7 @@ ROOT = Path(__file__).parents[2]
 def plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlane]:
     with ControlPlane(tmp_path_factory.mktemp("kubernetes")) as plane:
         plane.kubectl("apply", "--server-side", "-f", str(ROOT / "crds"))
-        names = [f"crd/{kind.crd_name}" for kind in KINDS]
-        plane.kubectl("wait", "--for=condition=Established", "--timeout=60s", *names)
+        plane.until_defined()
         yield plane
 
 

@@ -23,7 +23,6 @@ from lab.kubernetes import ApiError, ControlPlane
 from lab.operator import OperatorProcess
 from lab.processes import NotReady, loopback_environment, wait_until
 from lab.tools import helm
-from securebase.api.registry import KINDS
 
 T = TypeVar("T")
 Manifest = dict[str, Any]
@@ -83,6 +82,8 @@ class Tenant:
     namespace: str
     operator: OperatorProcess | None = None
     account: str = field(default_factory=lambda: f"{random.randrange(10**11, 10**12)}")
+    plural: str = "cdndistributions"
+    """The kind that `get`, `ready` and so on look at."""
 
     @property
     def bucket(self) -> str:
@@ -185,19 +186,19 @@ class Tenant:
         self.kubectl("apply", "-f", "-", stdin=yaml.safe_dump_all(manifests))
 
     def delete(self, *names: str) -> None:
-        """Asks for the deletion of distributions; returns at once."""
+        """Asks for the deletion of objects; returns at once."""
         for name in names:
             self.plane.call("DELETE", self.path(name))
 
     def path(self, name: str) -> str:
-        return f"{GROUP}/namespaces/{self.namespace}/cdndistributions/{name}"
+        return f"{GROUP}/namespaces/{self.namespace}/{self.plural}/{name}"
 
     def get(self, name: str = "site") -> Manifest:
         found: Manifest = self.plane.call("GET", self.path(name))
         return found
 
     def patch(self, name: str, change: Mapping[str, Any]) -> None:
-        """A merge patch of a distribution."""
+        """A merge patch of an object."""
         self.plane.call("PATCH", self.path(name), change, content_type=MERGE)
 
     def annotate(self, name: str, **annotations: str | None) -> None:
@@ -222,7 +223,7 @@ class Tenant:
         self.plane.call("PATCH", f"{GROUP}/awsaccounts/{self.account_name}", change, content_type=MERGE)
 
     def events(self, name: str = "site", reason: str = "") -> list[str]:
-        """Messages of the Events about a distribution."""
+        """Messages of the Events about an object."""
         items = self.plane.call("GET", f"/api/v1/namespaces/{self.namespace}/events")["items"]
         return [item["message"] for item in items if item["involvedObject"]["name"] == name and reason in ("", item["reason"])]
 
@@ -285,7 +286,7 @@ def securebase(tenant: Tenant, *arguments: str, stdin: str = "") -> subprocess.C
 def install_definitions(plane: ControlPlane) -> None:
     """Our CRDs, served."""
     plane.kubectl("apply", "--server-side", "-f", str(ROOT / "crds"))
-    plane.kubectl("wait", "--for=condition=Established", "--timeout=60s", *(f"crd/{kind.crd_name}" for kind in KINDS))
+    plane.until_defined()
 
 
 def kill(operator: OperatorProcess) -> None:
@@ -306,10 +307,8 @@ def make_tenant(plane: ControlPlane, endpoint: AwsEndpoint, prefix: str, operato
 
 def remove_tenant(tenant: Tenant) -> None:
     """Everything of it goes, whatever state a test left it in; nothing is waited for, and nobody needs to be running."""
-    for path, collection in (
-        (f"{GROUP}/namespaces/{tenant.namespace}/cdndistributions", True),
-        (f"{GROUP}/awsaccounts/{tenant.account_name}", False),
-    ):
+    kept = [(f"{GROUP}/namespaces/{tenant.namespace}/{kind.plural}", True) for kind in KINDS if kind.scope == "Namespaced"]
+    for path, collection in (*kept, (f"{GROUP}/awsaccounts/{tenant.account_name}", False)):
         try:
             found = tenant.plane.call("GET", path)
         except ApiError:

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import json
+import urllib.request
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
+import boto3
 import psutil
 import pytest
 import redis
+from botocore.config import Config
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from lab.aws.endpoint import Control
+from lab.aws.context import Settings
+from lab.aws.endpoint import AwsEndpoint, Control
 from lab.processes import wait_until
 from tests.lab.conftest import MakeClient
 from tests.lab.test_lab_elasticache import create, group
@@ -150,3 +156,26 @@ def test_a_sharded_group_speaks_cluster_mode(cache: Any, client: MakeClient, con
     available(cache)
     cluster = connect(OLD, kind=redis.RedisCluster)
     assert cluster.set("k", "v") and cluster.get("k") == b"v"
+
+
+def test_another_process_can_act_and_no_server_outlives_its_endpoint(tmp_path: Path) -> None:
+    def children() -> set[int]:
+        return {child.pid for child in psutil.Process().children(recursive=True) if child.status() != psutil.STATUS_ZOMBIE}
+
+    before = children()
+    base = {"ReplicationGroupId": "rg", "ReplicationGroupDescription": "d", "CacheNodeType": "cache.t4g.micro", "NumCacheClusters": 1}
+    with AwsEndpoint(tmp_path, settings=Settings(elasticache_redis=True, elasticache_create_s=0)) as endpoint:
+        session = boto3.session.Session(aws_access_key_id="000000000000", aws_secret_access_key="lab", region_name="us-east-1")
+        cache: Any = session.client("elasticache", endpoint_url=endpoint.url, config=Config(proxies={}))
+        cache.create_replication_group(**base)
+        document = {"action": "auth-token", "group": "rg", "token": OLD}
+        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+        with opener.open(f"{endpoint.url}/_lab/elasticache", json.dumps(document).encode()) as answer:
+            assert json.load(answer) == {"result": None}
+        address = group(cache)["NodeGroups"][0]["PrimaryEndpoint"]
+        with redis.Redis(host=address["Address"], port=address["Port"], password=OLD) as connection:
+            assert connection.ping()
+            with opener.open(f"{endpoint.url}/_lab/elasticache", json.dumps({"action": "failover", "group": "rg"}).encode()):
+                pass
+        cache.close()
+    wait_until(lambda: children() <= before, "every server to have ended", deadline=10)

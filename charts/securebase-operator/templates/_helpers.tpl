@@ -72,7 +72,7 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 # Connection details: `<object>-connection`, which RBAC cannot tell by name from others. Never written where the annotation that proves it ours is missing.
 - apiGroups: [""]
   resources: [secrets]
-  verbs: [create, get, list, patch, delete]
+  verbs: [create, get, list, patch]
 - apiGroups: [""]
   resources: [events]
   verbs: [create]

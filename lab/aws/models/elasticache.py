@@ -162,7 +162,7 @@ class ElastiCache:
         """What happens without a call of ours, to the replication group `name`; at once, whatever its status.
 
         `replace-member` (member, by=None): another node takes the member's place, under the lowest unused name or `by`; returns its id.
-        `failover` (shard="0001"): the first replica becomes primary. `auth-token` (token): somebody else set this token.
+        `failover` (shard="0001"): the first replica becomes primary, clients are cut off. `auth-token` (token): somebody else set this token.
         `maintenance`: the window has come, deferred changes are applied. `status` (status, seconds=None): it has this status, for so long.
         `series`: the dimensions under which CloudWatch has this group's metrics, a list for each member.
         """
@@ -179,6 +179,7 @@ class ElastiCache:
                 return _replace(store, group, more["member"], more.get("by"))
             case "failover":
                 scaling.flip(next(shard for shard in group.shards if shard.id == more.get("shard", "0001")))
+                self.fronts.drop(group.arn)
             case "auth-token":
                 group.tokens, group.token_optional, group.token_changed = (more["token"],), False, datetime.now(UTC)
             case "maintenance":

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import secrets
 import socket
 import ssl
@@ -20,11 +21,13 @@ import redis
 
 from lab.aws.context import Lab
 from lab.aws.models.elasticache_state import Group, Store
+from lab.cache import Unavailable
 from lab.certificates import CertificateAuthority
 from lab.front import Front
-from lab.processes import Child, start_child, state_directory
+from lab.processes import Child, NotReady, start_child, state_directory
 from lab.servers import Server, redis_command
 
+log = logging.getLogger(__name__)
 _ADMIN = "lab-admin"
 _RESTRICTED = (
     "-acl|setuser", "-acl|deluser", "-acl|load", "-acl|save", "-bgrewriteaof", "-bgsave", "-config", "-debug", "-migrate", "-psync",
@@ -118,7 +121,11 @@ class Backing:
     async def _connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         async with self._starting:
             if not self._running:
-                await asyncio.to_thread(self._server.start)
+                try:
+                    await asyncio.to_thread(self._server.start)
+                except (Unavailable, NotReady) as error:
+                    log.warning("%s", error)
+                    raise ConnectionRefusedError(str(error)) from error
                 self._running = True
                 self._restore()
                 self.apply()
@@ -179,6 +186,11 @@ class RedisFronts:
     def address(self, arn: str) -> tuple[str, int] | None:
         backing = self._open.get(arn)
         return (backing.front.host, backing.front.port) if backing is not None else None
+
+    def drop(self, arn: str) -> None:
+        """Clients are cut off."""
+        if (backing := self._open.get(arn)) is not None:
+            backing.front.drop()
 
     def dump(self, arn: str) -> Dump:
         backing = self._open.get(arn)

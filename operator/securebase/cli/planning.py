@@ -8,6 +8,7 @@ from typing import Any
 from securebase.cli.surroundings import no_intents
 from securebase.core.driver import Depth
 from securebase.core.errors import ReconcileError
+from securebase.core.kind import Kind
 from securebase.core.observe import make_plan, observe_graph, observe_priors, prunable
 from securebase.core.plan import Plan
 from securebase.runtime.engine import Composed, Request, Sources, compose, owned
@@ -64,7 +65,7 @@ def planned(request: Request, process: Process, sources: Sources, *, search: boo
         composed = compose(request, process, sources)
         world = process.world(composed.account, no_intents)
         if search:
-            composed = _with_inventory(composed, world)
+            composed = _with_inventory(request.kind, composed, world)
         answers, attributes = observe_graph(composed.graph, composed.subject, world, Depth.FRESH)
         pruned = observe_priors(prunable(composed.graph, composed.subject).values(), composed.subject, world)
         plan = make_plan(composed.graph, composed.subject, world, answers, pruned, attributes)
@@ -73,9 +74,9 @@ def planned(request: Request, process: Process, sources: Sources, *, search: boo
     return Planned(identity.kind, identity.namespace, identity.name, plan)
 
 
-def _with_inventory(composed: Composed, world: AccountWorld) -> Composed:
+def _with_inventory(kind: Kind, composed: Composed, world: AccountWorld) -> Composed:
     """The object with what carries its identity outside although the spec no longer wants it: those would be pruned."""
     regions = sorted({node.region or composed.subject.region for node in composed.graph})
-    where = ((type_, region) for region in regions for type_ in world.drivers.types)
+    where = ((type_, region) for region in regions for type_ in sorted(kind.types))
     found = {name: prior for name, prior in owned(composed.subject, world, where).items() if name not in composed.graph.nodes}
     return replace(composed, subject=replace(composed.subject, prior=found))

@@ -101,6 +101,11 @@ class AwsScope:
             for client in scope._cache.values():
                 client.close()
 
+    def learn(self, secret: str) -> str:
+        """A secret as it is read or made, before anything is done with it: from now on it is printed nowhere."""
+        self._clients.learn(secret)
+        return secret
+
     def call(self, service: str, operation: str, /, **params: Any) -> dict[str, Any]:
         """One request; `operation` in snake case as in boto3. The answer as botocore parses it."""
         with self._translating(service, operation, params):
@@ -194,15 +199,17 @@ class AwsClients:
         observer: CallObserver | None = None,
         fence: Callable[[], None] = always_allowed,
         redact: Callable[[str], str] = hide_patterns,
+        learn: Callable[[str], None] = lambda secret: None,
         settings: ClientSettings | None = None,
         credentials: StaticCredentials | None = None,
         timer: Callable[[], float] = time.monotonic,
     ) -> None:
         """`fence` is called right before each write leaves and raises when writing is no longer allowed. `credentials` stand in for
-        the ambient ones. `redact` cleans AWS's words before they become ours."""
+        the ambient ones. `redact` cleans AWS's words before they become ours; `learn` is told every secret that is read or made."""
         self.limiter = limiter
         self.observer: CallObserver = observer or Unobserved()
         self.redact = redact
+        self.learn = learn
         self.timer = timer
         self.sessions = AwsSessions(version, settings or ClientSettings(), credentials)
         self._fence = fence

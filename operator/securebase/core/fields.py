@@ -112,7 +112,7 @@ def _leaves(value: Any, path: str, impact: ImpactRule, secret: bool, own: Mappin
         yield from _dataclass_leaves(value, f"{path}.", impact, secret)
     elif isinstance(value, Mapping):
         for name in sorted(value):
-            yield f"{path}[{name}]", Leaf(value[name], impact, secret, bool(own.get("open")))
+            yield f"{path}[{name}]", Leaf(value[name], impact, secret or isinstance(value[name], SecretValue), bool(own.get("open")))
     elif own.get("key"):
         yield from _keyed_leaves(value, path, impact, secret, own)
     elif isinstance(value, (set, frozenset)):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from securebase.core.errors import ReferenceNotFound
 from securebase.core.fields import UNMANAGED, SecretValue
@@ -127,6 +127,13 @@ class Kind(Protocol):
     def tasks(self) -> Mapping[str, str]:
         """Annotation (without the prefix `securebase.io/`) -> id of the task node that `compose` makes for it."""
 
+    @property
+    def types(self) -> frozenset[str]:
+        """Every type of resource that it ever composes: where to look for what carries an object's identity."""
+
+    def publishes(self, spec: Any, name: str) -> frozenset[str]:
+        """Names of the Secrets it writes into the object's namespace."""
+
     def defaults(self, spec: Any) -> PolicyDefaults:
         """What the kind says where `policy` says nothing."""
 
@@ -138,3 +145,27 @@ class Kind(Protocol):
 
     def outputs(self, spec: Any, attributes: Mapping[str, Mapping[str, str]]) -> Mapping[str, str]:
         """What others want to know, from the attributes of observed nodes: for status and the ConfigMap."""
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """Where a real client shall connect to prove that a service does what it is there for.
+
+    server_name  whose certificate is expected there; "" = that of `host`. Another one where `host` is the end of a tunnel
+    password     where the published one stands, "" as `username` is the user `default`; None where no login is needed
+    """
+
+    host: str
+    port: int
+    tls: bool = True
+    server_name: str = ""
+    username: str = ""
+    password: SecretRef | None = None
+
+
+@runtime_checkable
+class Verifies(Protocol):
+    """A kind whose service is proven by a real client."""
+
+    def verification(self, spec: Any, outputs: Mapping[str, str], identity: Identity) -> Probe | None:
+        """What to connect to, from the outputs as last published: it is what is published that is proven. None = nobody shall connect."""

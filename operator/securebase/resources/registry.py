@@ -22,6 +22,9 @@ from securebase.resources.cloudfront.policies import (
 from securebase.resources.cloudfront.subscriptions import MonitoringSubscriptionDriver
 from securebase.resources.cloudwatch.driver import MetricAlarmDriver
 from securebase.resources.ec2.driver import SecurityGroupDriver
+from securebase.resources.elasticache.parameter_group import ParameterGroupDriver
+from securebase.resources.elasticache.replication_group import ReplicationGroupDriver
+from securebase.resources.elasticache.subnet_group import SubnetGroupDriver
 from securebase.resources.elasticache.users import UserDriver, UserGroupDriver
 from securebase.resources.kubernetes.driver import ObjectSecretDriver, UncomparedSecretDriver
 from securebase.resources.logs.driver import DeliveryDestinationDriver, DeliveryDriver, DeliverySourceDriver
@@ -94,6 +97,9 @@ _CLASSES: tuple[DriverClass, ...] = (
     TopicDriver,
     ManagedSecretDriver,
     SecurityGroupDriver,
+    SubnetGroupDriver,
+    ParameterGroupDriver,
+    ReplicationGroupDriver,
     UserDriver,
     UserGroupDriver,
     DeliverySourceDriver,

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
 
 from securebase.core.fields import Impact
+from securebase.telemetry.cache_series import CacheReading, CacheSeries
 
 OBJECT = ("kind", "namespace", "name")
 CALL = ("service", "operation")
@@ -29,6 +30,8 @@ class Metrics:
         build.labels(version).set(1)
         self._of_operator(registry)
         self._of_objects(registry)
+        self._caches = CacheSeries()
+        registry.register(self._caches)
 
     def _of_operator(self, registry: CollectorRegistry) -> None:
         self._passes = Counter("securebase_reconcile", "Passes over objects by their outcome", ("kind", "outcome"), registry=registry)
@@ -119,12 +122,21 @@ class Metrics:
         else:
             self._cost.labels(kind, namespace, name).set(monthly_usd)
 
+    def cache(self, kind: str, namespace: str, name: str, reading: CacheReading) -> None:
+        """What a real client found in a cache."""
+        self._caches.put((kind, namespace, name), reading)
+
+    def forget_cache(self, kind: str, namespace: str, name: str) -> None:
+        """Nobody looks into this cache any more."""
+        self._caches.forget((kind, namespace, name))
+
     def forget(self, kind: str, namespace: str, name: str) -> None:
         """The object is gone: so are its series."""
         for metric in (self._ready, self._drifted, self._since, self._detected, self._corrected, self._cost):
             metric.remove(kind, namespace, name)
         for impact in Impact:
             self._pending.remove(kind, namespace, name, impact.value)
+        self.forget_cache(kind, namespace, name)
 
     def forget_sweep(self, account: str, region: str) -> None:
         """Nothing lives there any more, so nothing is compared: no alert on a stale sweep."""

@@ -10,7 +10,7 @@ from securebase.api.cache import CacheClusterSpec
 from securebase.api.cache.access import User as UserSpec
 from securebase.core.graph import Node, Ref, SecretFrom
 from securebase.core.kind import Context
-from securebase.kinds.cache.names import CONNECTION, GROUP, cache_id
+from securebase.kinds.cache.names import CONNECTION, GROUP, cache_id, connection_name
 from securebase.resources.elasticache.rotation import Credential, CredentialRetirement
 from securebase.resources.elasticache.user_model import ID_LENGTH, User, UserGroup, default_user
 from securebase.resources.kubernetes.model import Entry, ObjectSecret, OwnerReference, Template
@@ -106,7 +106,7 @@ def _credential(spec: CacheClusterSpec, login: _Login, context: Context) -> Cred
 
 
 def _retirement(spec: CacheClusterSpec, login: _Login, context: Context) -> CredentialRetirement:
-    _, immediate = _asked(context)
+    request, immediate = _asked(context)
     return CredentialRetirement(
         group=Ref(GROUP, "id"),
         secret=Ref(login.node(SECRET), "arn"),
@@ -114,6 +114,7 @@ def _retirement(spec: CacheClusterSpec, login: _Login, context: Context) -> Cred
         version=Ref(login.node("credential"), "version"),
         published_at=Ref(CONNECTION, "publishedAt"),
         grace_seconds=spec.rotation.grace.seconds,
+        request=request,
         immediate=immediate,
     )
 
@@ -143,4 +144,4 @@ def _connection(spec: CacheClusterSpec, logins: tuple[_Login, ...], context: Con
     if logins:
         data["url"] = Template(scheme + "://{username}:{password}@{host}:{port}")
     owner = OwnerReference("securebase.io/v1alpha1", identity.kind, identity.name, context.uid) if context.uid else None
-    return ObjectSecret(identity.namespace, f"{identity.name}-connection", data, owner)
+    return ObjectSecret(identity.namespace, connection_name(identity.name), data, owner)

@@ -11,13 +11,13 @@ from securebase.core.kind import Context
 from securebase.kinds.cache.access import SECRET, USERS
 from securebase.kinds.cache.names import GROUP, GROUP_LENGTH, cache_id
 from securebase.kinds.cache.network import security_groups, subnet_group_name
-from securebase.resources.elasticache.model import CLUSTER_PARAMETER, ClusterMode, LogDelivery, ParameterGroup, ReplicationGroup, engine, split_parameters
+from securebase.resources.elasticache.model import CLUSTER_PARAMETER, LogDelivery, ParameterGroup, ReplicationGroup, engine, split_parameters
 
 
 def parameters_id(spec: CacheClusterSpec) -> str:
     """A group of parameters belongs to one family and to one side of cluster mode: another one is another node, made before the cache is
     moved to it and pruned after."""
-    clustered = "" if spec.cluster_mode == ClusterMode.DISABLED else "-cluster"
+    clustered = "" if spec.cluster_mode == "disabled" else "-cluster"
     return f"parameters-{spec.parameter_family.replace('.', '-')}{clustered}"
 
 
@@ -32,7 +32,7 @@ def group_nodes(spec: CacheClusterSpec, context: Context) -> Iterator[Node]:
         family=spec.parameter_family,
         parameters=now,
         reboot_parameters=after_reboot,
-        cluster_enabled=spec.cluster_mode != ClusterMode.DISABLED,
+        cluster_enabled=spec.cluster_mode != "disabled",
     )
     yield Node(name, "elasticache/parameter-group", parameters)
     yield Node(GROUP, "elasticache/replication-group", _group(spec, context, name), guards=True)

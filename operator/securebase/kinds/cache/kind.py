@@ -12,7 +12,7 @@ from securebase.core.policy import OnDelete
 from securebase.kinds.cache.access import access_nodes
 from securebase.kinds.cache.alarms import alarm_nodes, members
 from securebase.kinds.cache.group import group_nodes
-from securebase.kinds.cache.names import CONNECTION, GROUP
+from securebase.kinds.cache.names import CONNECTION, GROUP, connection_name
 from securebase.kinds.cache.network import network_nodes
 
 
@@ -23,6 +23,27 @@ class CacheClusterKind:
     plural = "cacheclusters"
     model = CacheCluster
     tasks: Mapping[str, str] = MappingProxyType({})
+
+    types = frozenset(
+        {
+            "cloudwatch/alarm",
+            "ec2/security-group",
+            "elasticache/credential",
+            "elasticache/credential-retirement",
+            "elasticache/parameter-group",
+            "elasticache/replication-group",
+            "elasticache/subnet-group",
+            "elasticache/user",
+            "elasticache/user-group",
+            "kubernetes/secret",
+            "secretsmanager/secret",
+            "sns/topic",
+        }
+    )
+
+    def publishes(self, spec: CacheClusterSpec, name: str) -> frozenset[str]:
+        """How clients connect."""
+        return frozenset({connection_name(name)})
 
     def defaults(self, spec: CacheClusterSpec) -> PolicyDefaults:
         """A prod cache is protected, and leaves a snapshot behind."""

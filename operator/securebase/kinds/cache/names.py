@@ -14,6 +14,11 @@ GROUP_LENGTH: Final = 36
 """Of the 40 characters a replication group's id may have; the rest is for the number of a successor."""
 
 
+def connection_name(name: str) -> str:
+    """The Secret by which an object of this name tells clients how to connect."""
+    return f"{name}-connection"
+
+
 def cache_id(identity: Identity, resource: str, limit: int) -> str:
     """An id as ElastiCache wants it: lower-case letters, digits and single hyphens, a letter first (CreateReplicationGroup, API reference).
     A namespace may start with a digit, and cutting may leave two hyphens side by side."""

@@ -24,6 +24,35 @@ class CdnDistributionKind:
     model = CdnDistribution
     tasks: Mapping[str, str] = MappingProxyType({"invalidate": INVALIDATION})
 
+    types = frozenset(
+        {
+            "acm/certificate",
+            "acm/given-certificate",
+            "route53/validation-record",
+            "cloudfront/cache-policy",
+            "cloudfront/distribution",
+            "cloudfront/function",
+            "cloudfront/invalidation",
+            "cloudfront/monitoring-subscription",
+            "cloudfront/origin-access-control",
+            "cloudfront/origin-request-policy",
+            "cloudfront/response-headers-policy",
+            "cloudwatch/alarm",
+            "logs/delivery",
+            "logs/delivery-destination",
+            "logs/delivery-source",
+            "route53/record",
+            "route53/zone",
+            "s3/bucket",
+            "s3/policy-statement",
+            "sns/topic",
+        }
+    )
+
+    def publishes(self, spec: CdnDistributionSpec, name: str) -> frozenset[str]:
+        """None: what it tells is no secret."""
+        return frozenset()
+
     def defaults(self, spec: CdnDistributionSpec) -> PolicyDefaults:
         """A distribution holds no data: it goes with its object."""
         return PolicyDefaults()

@@ -249,7 +249,9 @@ def _is_release(want: str, version: Any) -> bool:
 def create_input(want: ReplicationGroup, name: str, tags: Sequence[Mapping[str, str]], snapshot: str) -> dict[str, Any]:
     """Parameters of CreateReplicationGroup. What is empty is left to ElastiCache."""
     engine_name, version = engine_parts(want.engine)
-    in_shards = {"NumNodeGroups": want.shards, "ReplicasPerNodeGroup": want.replicas}
+    in_shards: dict[str, Any] = {"NumNodeGroups": want.shards, "ReplicasPerNodeGroup": want.replicas}
+    if version_numbers(version) >= (7,):  # of older engines the parameter group alone decides
+        in_shards["ClusterMode"] = want.cluster_mode
     said: dict[str, Any] = {
         "ReplicationGroupId": name,
         "ReplicationGroupDescription": want.description or name,
@@ -261,6 +263,7 @@ def create_input(want: ReplicationGroup, name: str, tags: Sequence[Mapping[str, 
         "SecurityGroupIds": sorted(want.security_groups),
         "KmsKeyId": want.kms_key,
         "UserGroupIds": sorted(want.user_groups),
+        "NetworkType": want.network_type if want.network_type != "ipv4" else "",
         "IpDiscovery": want.ip_discovery,
         "PreferredMaintenanceWindow": want.maintenance_window,
         "SnapshotWindow": want.snapshot_window,
@@ -275,11 +278,10 @@ def create_input(want: ReplicationGroup, name: str, tags: Sequence[Mapping[str, 
         "MultiAZEnabled": want.multi_az,
         "AtRestEncryptionEnabled": want.at_rest_encryption,
         "TransitEncryptionEnabled": want.transit_encryption != Transit.OFF,
-        "NetworkType": want.network_type,
         "SnapshotRetentionLimit": want.snapshot_retention,
         "AutoMinorVersionUpgrade": want.auto_minor_upgrade,
     }
-    always |= {"NumCacheClusters": want.replicas + 1} if want.cluster_mode == ClusterMode.DISABLED else in_shards | {"ClusterMode": want.cluster_mode}
+    always |= {"NumCacheClusters": want.replicas + 1} if want.cluster_mode == ClusterMode.DISABLED else in_shards
     always |= {"DataTieringEnabled": True} if want.data_tiering else {}
     always |= {"TransitEncryptionMode": want.transit_encryption} if want.transit_encryption != Transit.OFF else {}
     always |= {"AuthToken": want.auth_token.value} if isinstance(want.auth_token, SecretValue) else {}

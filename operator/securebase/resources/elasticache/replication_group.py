@@ -130,7 +130,10 @@ class ReplicationGroupDriver:
         want, have, read = target.want(), observed.value, _read(observed)
         status = read.group.get("Status", _AVAILABLE)
         if status != _AVAILABLE:
-            raise Waiting(_STATES.get(status, _unknown(status))[1], f"it is {status}, and takes changes when it is available again", _LOOK_AGAIN)
+            state, reason, message = _STATES.get(status, _unknown(status))
+            if state is State.FAILED:
+                raise Terminal(reason, message)
+            raise Waiting(reason, f"it is {status}, and takes changes when it is available again", _LOOK_AGAIN)
         tags = self._tags.change(observed.attributes["arn"], want.tags, Tagged(observed.owner, have.tags), changes)
         have = replace(have, tags=tags)
         step = next_step(self._with_fitting_parameters(want, have), have, read.group)

@@ -121,9 +121,13 @@ class ObjectSecretDriver:
         return self._write(target, frozenset(key for key in keys if key not in target.want().data))
 
     def delete(self, target: Target[ObjectSecret], observed: Observed[ObjectSecret]) -> Observed[ObjectSecret] | None:
-        """Gone at once, unless somebody's finalizer holds it."""
+        """What has an owner goes with it, by the cluster's garbage collector: no right to delete Secrets is needed. Else it is gone at once,
+        unless somebody's finalizer holds it."""
         where = observed.external_id
-        if (there := self._read(where)) is not None and there.annotation(OWNER) == target.owner:
+        there = self._read(where)
+        if there is not None and there.metadata.get("ownerReferences"):
+            return None
+        if there is not None and there.annotation(OWNER) == target.owner:
             self._api.delete(_path(where))
             there = self._read(where)
         return None if there is None or there.annotation(OWNER) != target.owner else self._observed(target, there)

@@ -196,7 +196,7 @@ class ManagedSecretDriver:
             Name=want.name,
             Description=want.description,
             ClientRequestToken=token,
-            SecretString=json.dumps({"username": want.username, "password": generated(want.length)}),
+            SecretString=json.dumps({"username": want.username, "password": self._aws.learn(generated(want.length))}),
             Tags=tag_list(tag_map(target.owner, want.tags)),
             **key,
         )
@@ -235,7 +235,7 @@ class ManagedSecretDriver:
             if isinstance(answer, Refusal):
                 raise Transient("ChangedMeanwhile", f"version {there.current} of {there.name} cannot be read: {answer.message}")
             password = password_in(answer.get("SecretString") or "")
-            known = self._values[there.arn] = _Value(there.current, SecretValue(password, there.current) if password else None)
+            known = self._values[there.arn] = _Value(there.current, SecretValue(self._aws.learn(password), there.current) if password else None)
         return known.secret
 
 

@@ -1,0 +1,393 @@
+"""Rotation of what clients of a cache log in with: what is known of it outside, and the one step that follows. Pure.
+
+Nothing of a rotation is kept in a status. The values are versions of a secret: AWSCURRENT is what is published, AWSPENDING what is to come.
+How far a rotation is stands in tags of the secret, because one request changes several of them at once and staging labels only change one by one:
+which version the cache accepts (`in_force`), beside which it accepts no other (`alone`), what is about to be asked of it (`intent`), and what
+AuthTokenLastModifiedDate was before (`base`). When that date moves, what was asked has happened.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Final
+
+LOOK_SECONDS: Final = 60.0
+"""How long a cache that shows no sign of what was asked of it is watched before it is asked again. ElastiCache keeps the two latest tokens:
+the same one asked for twice could push out the one that is in use (User Guide, "Authenticating with the AUTH command")."""
+
+POLL_SECONDS: Final = 10.0
+SKEW_SECONDS: Final = 300.0
+"""How far the clocks of Secrets Manager and ElastiCache may be apart."""
+
+CURRENT: Final = "AWSCURRENT"
+PENDING: Final = "AWSPENDING"
+
+_PREFIX: Final = "securebase.io/token-"
+IN_FORCE: Final = f"{_PREFIX}in-force"
+SINCE: Final = f"{_PREFIX}in-force-since"
+ALONE: Final = f"{_PREFIX}alone"
+BASE: Final = f"{_PREFIX}modified"
+INTENT: Final = f"{_PREFIX}intent"
+IMMEDIATE: Final = f"{_PREFIX}immediate"
+ACKNOWLEDGED: Final = "securebase.io/rotation"
+RETIRES: Final = f"{_PREFIX}retirement"
+
+
+@dataclass(frozen=True, slots=True)
+class Credential:
+    """What clients of a cache log in with: the AUTH token, or the password of one user.
+
+    group          id of the replication group
+    secret         ARN of the secret with the value
+    user           id of the user; "" = the AUTH token
+    every_seconds  how old a value may become; 0 = rotated on request only
+    request        rotated once for each new text here
+    immediate      the request is because of a compromise: no grace for what was in force
+
+    Attributes: `version` (that the cache accepts), `requested` (the request that was taken up last), `step`, `startedAt` (RFC 3339: when the value
+    in force was put there). Secret attribute: `password`, at that version. All are left out until the cache is known to accept a version.
+    """
+
+    group: str
+    secret: str
+    user: str = ""
+    every_seconds: int = 0
+    request: str = ""
+    immediate: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class CredentialRetirement:
+    """The end of what was in force before: some time after the new one was published, the cache accepts that one alone.
+
+    version        that was published
+    published_at   RFC 3339: when
+    grace_seconds  how long what was published before goes on working
+    request        as of the credential: an immediate one that is not taken up yet ends the grace of the rotation before it
+    immediate      as of the credential
+
+    Attributes: `version` (beside which the cache accepts no other), `graceEndsAt` (RFC 3339, while there is one to wait for).
+    """
+
+    group: str
+    secret: str
+    version: str
+    published_at: str
+    user: str = ""
+    grace_seconds: int = 86_400
+    request: str = ""
+    immediate: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """How a cache lets clients in, as far as ElastiCache tells.
+
+    ready      it takes a change now, and none is under way
+    enabled    somebody has to know something to get in
+    modified   AuthTokenLastModifiedDate in ISO 8601; "" where there is none, as with users
+    since      Unix seconds: how long what is in force has been; 0 = nobody knows
+    passwords  of the user; 0 with a token
+    """
+
+    group: str
+    user: str = ""
+    ready: bool = True
+    status: str = ""
+    enabled: bool = True
+    modified: str = ""
+    since: float = 0.0
+    passwords: int = 0
+
+    @property
+    def stamp(self) -> str:
+        """What `base` holds: another one later means that something was changed."""
+        return "/".join((self.group, self.user, self.modified))
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """A secret as a rotation sees it: versions by staging label, and our tags."""
+
+    labels: Mapping[str, str]
+    tags: Mapping[str, str]
+
+    @property
+    def current(self) -> str:
+        return self.labels.get(CURRENT, "")
+
+    @property
+    def in_force(self) -> str:
+        return self.tags.get(IN_FORCE, "")
+
+    @property
+    def alone(self) -> bool:
+        return bool(self.in_force) and self.tags.get(ALONE) == self.in_force
+
+    @property
+    def base(self) -> str:
+        return self.tags.get(BASE, "")
+
+    @property
+    def acknowledged(self) -> str:
+        return self.tags.get(ACKNOWLEDGED, "")
+
+    @property
+    def since(self) -> float:
+        """Unix seconds since when `in_force` is; 0 where that is lost."""
+        return seconds(self.tags.get(SINCE, ""))
+
+    @property
+    def unfinished(self) -> bool:
+        """Accepted, but not current yet. A current version that somebody else put there is no such thing."""
+        return bool(self.in_force) and self.labels.get(PENDING) == self.in_force
+
+    @property
+    def candidate(self) -> str:
+        """The version that the cache is to accept next."""
+        pending = self.labels.get(PENDING, "")
+        if not self.in_force:
+            return self.current
+        if pending not in ("", self.in_force):
+            return pending
+        return self.current if self.current != self.in_force and not self.unfinished else ""
+
+    def intends(self, what: Ask, version: str) -> bool:
+        return self.tags.get(INTENT) == intent(what, version)
+
+    @property
+    def rotates(self) -> str:
+        """The version that the cache was, or was about to be, asked to accept beside the one in force."""
+        what, _, version = self.tags.get(INTENT, "").partition("/")
+        return version if what == Ask.ROTATE else ""
+
+    def of_group(self, access: Access) -> bool:
+        """Whether `base` is about this very group and user."""
+        return self.base.rpartition("/")[0] == access.stamp.rpartition("/")[0]
+
+
+class Ask(StrEnum):
+    """What is asked of a cache."""
+
+    ROTATE = "rotate"  # accept this one too
+    RECLAIM = "reclaim"  # let the one in force be among the two latest again
+    SET = "set"  # accept this one alone
+
+
+def intent(what: Ask, version: str) -> str:
+    """Value of the tag."""
+    return f"{what}/{version}"
+
+
+class Do(StrEnum):
+    """One step. Each may be repeated after a crash at any point of it."""
+
+    NOTHING = ""
+    ADOPT = "Adopt"
+    REBASE = "Rebase"
+    PUT = "PutPending"
+    ACKNOWLEDGE = "Acknowledge"
+    RECLAIM = "Reclaim"
+    ROTATE = "Rotate"
+    PROMOTE = "Promote"
+    FINISH = "MoveLabels"
+    SET = "SetToken"
+    ALONE = "RecordAlone"
+    GIVE_UP = "RotateAgain"
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """What to do next and, for a person, why; or until when there is nothing to do. `version` is the one that it is about."""
+
+    do: Do
+    reason: str
+    message: str
+    again_at: float = 0.0
+    version: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Situation:
+    """All that a step is decided by.
+
+    created  Unix seconds at which the value in force (else the current one) was made; 0 = not known
+    waited   seconds since we asked for what is intended, or first saw that it is intended and has not happened; < 0 = not at all
+    asked    whether this process asked for it
+    proven   whether a login with the version in question works; None = nobody can tell
+    """
+
+    record: Record
+    access: Access
+    now: float
+    created: float = 0.0
+    waited: float = -1.0
+    asked: bool = False
+    proven: bool | None = None
+
+    @property
+    def moved(self) -> bool:
+        """Whether somebody changed what lets clients in since `base` was noted."""
+        return self.record.base != self.access.stamp
+
+
+def rotation_move(want: Credential, at: Situation) -> Move:
+    """The next step of a credential."""
+    record = at.record
+    if not record.in_force and not record.rotates:
+        return _first(at)
+    if record.unfinished:
+        return Move(Do.FINISH, "Rotating", "the cache accepts the new value; it becomes the current one", version=record.in_force)
+    candidate = record.candidate
+    if not candidate:
+        return _rest(want, at)
+    if record.alone and candidate != record.current and want.request not in ("", record.acknowledged):
+        return Move(Do.ACKNOWLEDGE, "Rotating", f"request {want.request} is answered by the rotation under way", version=candidate)
+    return _candidate(at, candidate)
+
+
+def _first(at: Situation) -> Move:
+    """The version there is was given to the cache when that was made, unless the cache has something older, or nothing."""
+    record, access = at.record, at.access
+    if not access.ready:
+        return _wait(at, "WaitsForGroup", f"the cache is {access.status}")
+    older = bool(access.since and at.created) and access.since < at.created - SKEW_SECONDS
+    if not access.enabled or at.proven is False or (older and at.proven is None):
+        return Move(Do.ROTATE, "Introducing", "the cache does not know the current value yet", version=record.current)
+    return Move(Do.ADOPT, "Adopting", "the cache was made with the current value", version=record.current)
+
+
+def _rest(want: Credential, at: Situation) -> Move:
+    """Nothing is being rotated."""
+    record, access = at.record, at.access
+    if not record.alone:
+        return Move(Do.NOTHING, "GracePeriod", "the value before still works; no other rotation begins until it is retired")
+    if access.ready and not record.of_group(access):
+        return Move(Do.REBASE, "Rebase", "the cache is another one, made with the current value", version=record.in_force)
+    if access.ready and (at.moved or (access.user and access.passwords != 1)):
+        return Move(Do.PUT, "ChangedOutside", "somebody else changed what clients log in with", version=record.in_force)
+    if want.request not in ("", record.acknowledged):
+        return Move(Do.PUT, "Requested", f"rotation {want.request} is requested", version=record.in_force)
+    due = at.created + want.every_seconds if want.every_seconds and at.created else 0.0
+    if 0 < due <= at.now:
+        return Move(Do.PUT, "Due", f"the value is older than {want.every_seconds} s", version=record.in_force)
+    return Move(Do.NOTHING, "", "", due)
+
+
+def _candidate(at: Situation, candidate: str) -> Move:
+    record, access = at.record, at.access
+    if record.intends(Ask.ROTATE, candidate) and record.of_group(access):
+        return _rotating(at, candidate)
+    if record.intends(Ask.RECLAIM, candidate) and record.of_group(access):
+        return _reclaiming(at, candidate)
+    if record.in_force and not record.alone:
+        return Move(Do.NOTHING, "GracePeriod", "the value before still works; no other rotation begins until it is retired")
+    if not access.ready:
+        return _wait(at, "WaitsForGroup", f"the new value is ready; the cache is {access.status}")
+    lost = record.rotates not in ("", candidate)
+    if record.in_force and not access.user and record.of_group(access) and (at.moved or lost) and record.tags.get(IMMEDIATE) != candidate:
+        return _reclaim(candidate)
+    return Move(Do.ROTATE, "Rotating", "the cache is to accept the new value beside the one in force", version=candidate)
+
+
+def _reclaim(candidate: str) -> Move:
+    """Of two tokens, the older goes when a third comes: the published one must not be it."""
+    return Move(Do.RECLAIM, "Reclaiming", "another token came in between; the published one is made the latest again first", version=candidate)
+
+
+def _rotating(at: Situation, candidate: str) -> Move:
+    access = at.access
+    if not access.ready:
+        return _wait(at, "Rotating", f"the cache is taking the new value ({access.status})")
+    happened = at.moved
+    if access.user:
+        happened = at.asked and access.passwords == (2 if at.record.in_force else 1)
+    if at.proven or (happened and at.proven is None):
+        return Move(Do.PROMOTE, "Rotating", "the cache accepts the new value", version=candidate)
+    repeats = bool(access.user) and not at.asked
+    if at.waited < LOOK_SECONDS and not repeats:
+        return _wait(at, "Rotating", "watching whether the cache has taken the new value")
+    if at.moved and not access.user and at.record.in_force:
+        return _reclaim(candidate)
+    return Move(Do.ROTATE, "Rotating", "the cache was not asked to accept the new value, or did not", version=candidate)
+
+
+def _reclaiming(at: Situation, candidate: str) -> Move:
+    if not at.access.ready:
+        return _wait(at, "Reclaiming", f"the cache is taking the published value again ({at.access.status})")
+    if at.moved:
+        return Move(Do.ROTATE, "Rotating", "the published value is safe; the cache is to accept the new one", version=candidate)
+    return _wait(at, "Reclaiming", "watching the cache") if at.asked and at.waited < LOOK_SECONDS else _reclaim(candidate)
+
+
+def retirement_move(want: CredentialRetirement, at: Situation) -> Move:
+    """The next step of the end of what was in force before."""
+    record, access = at.record, at.access
+    if record.alone:
+        return Move(Do.NOTHING, "", "")
+    if not record.in_force or want.version != record.in_force or record.unfinished:
+        return Move(Do.NOTHING, "WaitsForCredential", "the new value is not in force yet", at.now + POLL_SECONDS)
+    if access.ready and not record.of_group(access):
+        return Move(Do.ALONE, "Rebase", "the cache is another one, made with the current value alone", version=record.in_force)
+    if record.intends(Ask.SET, record.in_force):
+        return _setting(at)
+    if access.ready and at.moved and not access.user:
+        return Move(Do.GIVE_UP, "ChangedOutside", "somebody else changed the token in the grace period; it is rotated again", version=record.in_force)
+    end = grace_ends(want, record)
+    if end is None:
+        return Move(Do.NOTHING, "NotPublished", "the new value is not published yet; the one before works until it was", at.now + POLL_SECONDS)
+    if at.now < end:
+        return Move(Do.NOTHING, "GracePeriod", f"the value before works until {stamp_of(end)}", end)
+    if not access.ready:
+        return _wait(at, "WaitsForGroup", f"the grace period is over; the cache is {access.status}")
+    return _set(record.in_force, hurried(want, record))
+
+
+def _setting(at: Situation) -> Move:
+    record, access = at.record, at.access
+    if not access.ready:
+        return _wait(at, "Retiring", f"the cache is dropping the value before ({access.status})")
+    if access.passwords == 1 if access.user else at.moved:
+        if at.proven is False:
+            return Move(Do.GIVE_UP, "ChangedOutside", "somebody else changed the token meanwhile; it is rotated again", version=record.in_force)
+        return Move(Do.ALONE, "Retiring", "the cache accepts the new value alone", version=record.in_force)
+    return _wait(at, "Retiring", "watching the cache") if at.asked and at.waited < LOOK_SECONDS else _set(record.in_force, False)
+
+
+def _set(version: str, cut: bool) -> Move:
+    told = "the rotation is immediate: clients with the value before are cut off" if cut else "the grace period is over: the value before stops working"
+    return Move(Do.SET, "Retiring", told, version=version)
+
+
+def hurried(want: CredentialRetirement, record: Record) -> bool:
+    """Whether there is no grace: what is in force replaces a compromised one, or is itself to be replaced at once."""
+    return record.tags.get(IMMEDIATE) == record.in_force or (want.immediate and want.request not in ("", record.acknowledged))
+
+
+def grace_ends(want: CredentialRetirement, record: Record) -> float | None:
+    """Unix seconds; counted from the publication. None while what is published is older than what is in force, or nobody knows."""
+    published = seconds(want.published_at)
+    if not published or not record.since or published < record.since:
+        return None
+    return published if hurried(want, record) else published + want.grace_seconds
+
+
+def _wait(at: Situation, reason: str, message: str) -> Move:
+    return Move(Do.NOTHING, reason, message, at.now + POLL_SECONDS)
+
+
+def stamp_of(moment: float) -> str:
+    """RFC 3339, whole seconds: as publications are stamped."""
+    return datetime.fromtimestamp(int(moment), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def seconds(text: str) -> float:
+    """Unix seconds of an RFC 3339 text; 0 where it is none."""
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        return 0.0
+    return moment.timestamp() if moment.tzinfo is not None else 0.0

@@ -1,0 +1,190 @@
+"""What the tests of CacheCluster act with: one cache as its owner, its clients and somebody at the console see it."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+from uuid import uuid4
+
+import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+from tests.e2e.harness import DEADLINE, Manifest, Tenant, until
+
+REGION = "us-east-1"
+BUSY_SECONDS = 60.0
+"""As long as a cache takes for several changes one after the other: ElastiCache takes one at a time, and is asked again after 15 s."""
+
+
+def vpc_subnets(tenant: Tenant, count: int = 2) -> list[str]:
+    """Ids of subnets of the account's default VPC, each in another zone."""
+    found = tenant.aws("ec2").describe_subnets()["Subnets"]
+    return [str(subnet["SubnetId"]) for subnet in sorted(found, key=lambda subnet: str(subnet["AvailabilityZone"]))[:count]]
+
+
+@dataclass(frozen=True, slots=True)
+class Cache:
+    """One CacheCluster of a tenant."""
+
+    tenant: Tenant
+    name: str = "sessions"
+    real: bool = False
+    """Whether a real Redis stands behind it. It listens on a port of its own."""
+
+    @classmethod
+    def of(cls, tenant: Tenant, name: str = "sessions", *, real: bool = False) -> Cache:
+        return cls(replace(tenant, plural="cacheclusters"), name, real)
+
+    # --- the object
+
+    def manifest(self, policy: Mapping[str, Any] | None = None, **spec: Any) -> Manifest:
+        """The least dev cache: one node, a generated token, all alarms; compared every ten seconds."""
+        said: Manifest = {
+            "accountRef": {"name": self.tenant.account_name},
+            "policy": {"interval": "10s", **({"ignore": ["group.port"]} if self.real else {}), **(policy or {})},
+            "profile": "dev",
+            "network": {"subnetIds": vpc_subnets(self.tenant), "ingress": {"cidrs": ["10.0.0.0/16"]}},
+            "verify": {"enabled": False},
+        }
+        metadata = {"name": self.name, "namespace": self.tenant.namespace}
+        return {"apiVersion": "securebase.io/v1alpha1", "kind": "CacheCluster", "metadata": metadata, "spec": {**said, **spec}}
+
+    def apply(self, policy: Mapping[str, Any] | None = None, **spec: Any) -> None:
+        self.tenant.apply(self.manifest(policy, **spec))
+
+    def made(self, policy: Mapping[str, Any] | None = None, **spec: Any) -> Manifest:
+        """The object, applied and ready."""
+        self.apply(policy, **spec)
+        return self.ready()
+
+    def ready(self, deadline: float = BUSY_SECONDS) -> Manifest:
+        return self.tenant.ready(self.name, deadline)
+
+    def says(self, type: str, status: str, reason: str, deadline: float = DEADLINE) -> str:
+        return self.tenant.says(type, status, reason, self.name, deadline)
+
+    def get(self) -> Manifest:
+        return self.tenant.get(self.name)
+
+    def change(self, **spec: Any) -> None:
+        """A merge patch of its spec."""
+        self.tenant.patch(self.name, {"spec": spec})
+
+    def annotate(self, **annotations: str | None) -> None:
+        self.tenant.annotate(self.name, **annotations)
+
+    def refresh(self) -> None:
+        """Asks for a look now, and waits until the operator says that it has looked."""
+        token = uuid4().hex
+        self.annotate(refresh=token)
+        self.until(lambda: self.get()["status"].get("acknowledged", {}).get("refresh") == token, "the refresh to be acknowledged")
+
+    def approve(self) -> None:
+        """What status asks for."""
+        self.annotate(approve=self.get()["status"]["plan"]["hash"])
+
+    def delete(self) -> None:
+        self.tenant.delete(self.name)
+
+    def gone(self) -> None:
+        self.tenant.gone(self.name, deadline=BUSY_SECONDS)
+
+    def events(self, reason: str = "") -> list[str]:
+        return self.tenant.events(self.name, reason)
+
+    def until(self, look: Any, what: str, deadline: float = BUSY_SECONDS) -> Any:
+        return until(look, what, deadline, self.tenant.operator)
+
+    def resource(self, id: str) -> Manifest:
+        """Its entry in the status."""
+        [entry] = [entry for entry in self.get()["status"]["resources"] if entry["id"] == id]
+        return dict(entry)
+
+    def metric(self, name: str, **labels: str) -> float | None:
+        assert self.tenant.operator is not None
+        return self.tenant.operator.sample(f"securebase_{name}", namespace=self.tenant.namespace, name=self.name, **labels)
+
+    # --- AWS
+
+    @property
+    def elasticache(self) -> Any:
+        return self.tenant.aws("elasticache")
+
+    def groups(self) -> list[Manifest]:
+        found: list[Manifest] = self.elasticache.describe_replication_groups()["ReplicationGroups"]
+        return found
+
+    def group(self) -> Manifest:
+        """The only replication group of the account."""
+        [group] = self.groups()
+        return group
+
+    def node(self) -> Manifest:
+        """A node of the only group: it tells what the group does not."""
+        [first, *_] = self.elasticache.describe_cache_clusters(CacheClusterId=self.group()["MemberClusters"][0])["CacheClusters"]
+        return dict(first)
+
+    def roles(self) -> dict[str, str]:
+        """primary or replica, by member id."""
+        return {member["CacheClusterId"]: member["CurrentRole"] for shard in self.group()["NodeGroups"] for member in shard["NodeGroupMembers"]}
+
+    def alarms(self) -> dict[str, set[str]]:
+        """Member ids by the metric that an alarm of theirs looks at. Every alarm has the dimensions of a series that is published."""
+        published = [{pair["Name"]: pair["Value"] for pair in series} for series in self.act("series")]
+        found: dict[str, set[str]] = {}
+        for alarm in self.tenant.aws("cloudwatch").describe_alarms()["MetricAlarms"]:
+            dimensions = {pair["Name"]: pair["Value"] for pair in alarm["Dimensions"]}
+            if dimensions in published:
+                found.setdefault(alarm["MetricName"], set()).add(dimensions["CacheClusterId"])
+            else:
+                found.setdefault(f"{alarm['MetricName']} of nobody", set()).add(str(dimensions))
+        return found
+
+    def act(self, action: str, **more: Any) -> Any:
+        """What happens to the only group by itself."""
+        return self.tenant.endpoint.control.elasticache(action, self.group()["ReplicationGroupId"], account=self.tenant.account, region=REGION, **more)
+
+    def security_group(self) -> Manifest:
+        """That of the cache's own."""
+        filters = [{"Name": "tag-key", "Values": ["securebase.io/owner"]}]
+        [group] = self.tenant.aws("ec2").describe_security_groups(Filters=filters)["SecurityGroups"]
+        return dict(group)
+
+    def secrets(self) -> list[Manifest]:
+        found: list[Manifest] = self.tenant.aws("secretsmanager").list_secrets()["SecretList"]
+        return found
+
+    def current(self) -> str:
+        """The value that Secrets Manager calls AWSCURRENT."""
+        [secret] = self.secrets()
+        return str(json.loads(self.tenant.aws("secretsmanager").get_secret_value(SecretId=secret["ARN"])["SecretString"])["password"])
+
+    # --- its clients
+
+    def connection_path(self) -> str:
+        return f"/api/v1/namespaces/{self.tenant.namespace}/secrets/{self.name}-connection"
+
+    def connection(self) -> dict[str, str]:
+        """What `<name>-connection` holds."""
+        body = self.tenant.plane.call("GET", self.connection_path())
+        return {key: base64.b64decode(value).decode() for key, value in body["data"].items()}
+
+    def client(self, told: Mapping[str, str] | None = None) -> Any:
+        """A client that uses what is published, or was; every command is one attempt, on one connection."""
+        told = told or self.connection()
+        authority = str(self.tenant.endpoint.control.redis_certificate_file)
+        secure = {"ssl": True, "ssl_ca_certs": authority} if told["tls"] == "true" else {}
+        options: dict[str, Any] = {"single_connection_client": True, "socket_timeout": 5, "retry": Retry(NoBackoff(), 0), **secure}
+        return redis.Redis(host=told["host"], port=int(told["port"]), username=told.get("username"), password=told.get("password"), **options)
+
+    def lets_in(self, told: Mapping[str, str]) -> bool:
+        """Whether somebody new with these credentials gets in."""
+        try:
+            with self.client(told) as client:
+                return bool(client.ping())
+        except redis.AuthenticationError:
+            return False
