@@ -14,17 +14,22 @@ _TLS_HANDSHAKE = b"\x16"
 _CHUNK = 65536
 
 
+HOSTS = tuple(f"127.77.{block}.{number}" for block in range(2) for number in range(1, 255))
+"""Loopback addresses that fronts listen on; certificates must name them all."""
+
+
 class Front:
-    """Listens on `port` of 127.0.0.1 in the running event loop. `mode`: '' takes plain text, 'required' TLS, 'preferred' both.
+    """Listens on a port of loopback in the running event loop: on `port` of the first free address of HOSTS, for clients know a server by its
+    port; where the system has but one loopback address (macOS), on any port of it. `mode`: '' takes plain text, 'required' TLS, 'preferred' both.
 
     The first byte tells which one a client speaks: a TLS record of the handshake begins with 22 (RFC 8446, 5.1), no Redis command does.
     """
 
-    def __init__(self, context: ssl.SSLContext, upstream: Upstream, mode: str, host: str = "127.0.0.1") -> None:
+    def __init__(self, context: ssl.SSLContext, upstream: Upstream, mode: str, port: int) -> None:
         self._context, self._upstream, self.mode = context, upstream, mode
-        self.host, self.port = host, free_port()
-        self._socket = socket.create_server((host, self.port), backlog=128)
+        self._socket = _listener(port)
         self._socket.setblocking(False)
+        self.host, self.port = self._socket.getsockname()[:2]
         self._tasks: set[asyncio.Task[None]] = set()
         self._accepting = asyncio.get_running_loop().create_task(self._accept())
 
@@ -67,6 +72,15 @@ class Front:
         finally:
             writer.close()
             back_writer.close()
+
+
+def _listener(port: int) -> socket.socket:
+    for host in HOSTS:
+        try:
+            return socket.create_server((host, port), backlog=128)
+        except OSError:
+            continue
+    return socket.create_server(("127.0.0.1", free_port()), backlog=128)
 
 
 async def _first_byte(connection: socket.socket) -> bytes:

@@ -16,13 +16,18 @@ from securebase import __version__
 from securebase.clients.aws import AwsClients, ClientSettings
 from securebase.clients.kubernetes import GROUP, VERSION, Gone, Kubernetes, load_configuration
 from securebase.clients.limits import RateLimiter
+from securebase.clients.redis import RedisProbe
 from securebase.core.breakers import MassDeletion
 from securebase.core.kind import ObjectRef
+from securebase.cost.book import PriceBook
+from securebase.cost.collect import CacheMetrics
+from securebase.cost.data import InvalidData, book_with, shipped_sizes
 from securebase.kinds.registry import KINDS
 from securebase.resources.registry import Drivers, aws_drivers, kubernetes_drivers
 from securebase.runtime.account_passes import PLURAL as AWS_ACCOUNTS
 from securebase.runtime.account_passes import AccountPasses
 from securebase.runtime.accounts import Accounts
+from securebase.runtime.advisor import Advisor
 from securebase.runtime.events import Recorder
 from securebase.runtime.heartbeat import Heartbeat
 from securebase.runtime.lease import Lease
@@ -33,6 +38,7 @@ from securebase.runtime.reconciler import reconciler_of
 from securebase.runtime.secrets import ClusterSources, SecretWatch
 from securebase.runtime.shared import Process, SharedUse
 from securebase.runtime.sweeper import Sweeper
+from securebase.runtime.verifier import Verifier
 from securebase.settings import Settings
 from securebase.telemetry.logging import Style, configure
 from securebase.telemetry.metrics import Metrics
@@ -65,9 +71,10 @@ async def _run(settings: Settings, redactor: Redactor) -> None:
 
 def build(settings: Settings, redactor: Redactor) -> Parts:
     """Every part, connected."""
+    book = _price_book(settings.price_book)
     metrics = Metrics(CollectorRegistry(), __version__)
     heartbeat = Heartbeat(time.monotonic, settings.workers)
-    configuration = load_configuration(settings.workers + 8)
+    configuration = load_configuration(settings.workers + 16)
     # A dead connection must cost a fraction of the renew deadline, not all of it.
     unfenced = Kubernetes(configuration, timeout=(settings.lease_renew_deadline / 8, settings.lease_renew_deadline / 4))
     identity = settings.identity or f"{socket.gethostname()}-{os.getpid()}"
@@ -97,13 +104,14 @@ def build(settings: Settings, redactor: Redactor) -> Parts:
 
     sources = ClusterSources(api, outputs_of, redactor.register)
     kinds = {kind.kind: kind for kind in KINDS}
+    client = RedisProbe(settings.cache_ca_file) if settings.cache_verification else None
     log.info("securebase-operator %s, instance %s, replica %s", __version__, instance, identity)
     return Parts(
         kinds=kinds,
         objects=objects,
         account_objects=account_objects,
         accounts=accounts,
-        reconciler=reconciler_of(process, kinds, objects, api, sources, events, metrics, time.time),
+        reconciler=reconciler_of(process, kinds, objects, api, sources, events, metrics, book, time.time),
         account_passes=AccountPasses(accounts, account_objects, objects, api, events, metrics, time.time),
         sweeper=Sweeper(process, objects, metrics, time.time),
         lease=lease,
@@ -116,6 +124,8 @@ def build(settings: Settings, redactor: Redactor) -> Parts:
         workers=settings.workers,
         http_host=settings.http_host,
         http_port=settings.http_port,
+        verifier=Verifier(instance, kinds, objects, sources.secret, client, metrics, time.time),
+        advisor=Advisor(kinds, objects, lambda account, region: CacheMetrics(clients.scope(account, region), time.time), book, shipped_sizes(), time.time),
     )
 
 
@@ -132,6 +142,13 @@ class _Observer:
     def aws_throttle_wait(self, service: str, operation: str, seconds: float) -> None:
         self._metrics.aws_throttle_wait(service, operation, seconds)
         self._heartbeat.progress()
+
+
+def _price_book(path: str) -> PriceBook:
+    try:
+        return book_with(path)
+    except InvalidData as error:
+        raise SystemExit(f"SECUREBASE_PRICE_BOOK: {error}") from None
 
 
 def _names(api: Kubernetes, plural: str, namespaces: tuple[str, ...]) -> set[tuple[str, str]]:

@@ -39,8 +39,15 @@ class Settings(BaseSettings):
     """Factor on AWS's documented API rates; 0 = no client-side limits."""
     fight_rounds: Annotated[int, Field(ge=1)] = 5
     """How often the same drift is repaired within an hour before it counts as a fight."""
+    price_book: str = ""
+    """Path of a file that overrides or extends the shipped price book, price by price."""
     settle_scale: Annotated[float, Field(ge=0)] = 1.0
     """Factor on the time after a write of our own in which a difference is not called drift yet (most drivers: 60 s)."""
+
+    cache_verification: bool = True
+    """Whether a client connects to caches, at each object's interval, to prove that they work."""
+    cache_ca_file: str = ""
+    """File of certificates (PEM) trusted by that client besides the system's."""
 
     def watched(self) -> tuple[str, ...]:
         """Namespaces to watch; empty = all."""

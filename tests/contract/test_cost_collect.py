@@ -13,10 +13,11 @@ from lab.aws.endpoint import AwsEndpoint
 from securebase.clients.aws import AwsScope
 from securebase.core.errors import Denied
 from securebase.cost.advice import Measured, Span
-from securebase.cost.collect import KEPT_SECONDS, CacheMetrics
+from securebase.cost.collect import KEPT_SECONDS, CacheMetrics, Watched
 from tests.contract.harness import ShiftedClock, eventually
 
 HOUR = 3_600
+RG = Watched(("rg-001",))
 Publish = Callable[..., None]
 
 
@@ -62,7 +63,7 @@ def calls(endpoint: AwsEndpoint, account: str) -> int:
 def test_members_are_summed_and_the_fullest_one_counts(metrics: CacheMetrics, publish: Publish, end: float) -> None:
     publish("rg-001", {"CacheHits": [90, 60], "CacheMisses": [10, 40], "Evictions": [3, 0], "DatabaseMemoryUsagePercentage": [50, 30]})
     publish("rg-002", {"CacheHits": [100], "CacheMisses": [0], "Evictions": [0], "DatabaseMemoryUsagePercentage": [20, 70]})
-    found = metrics.measured({"rg": ["rg-002", "rg-001"]})["rg"]
+    found = metrics.measured({"rg": Watched(("rg-002", "rg-001"))})["rg"]
     assert found == Measured(3.0, end, 250, 50, 3, Span(50, 70, 60, 2 / 24))
     assert found.hit_percent == pytest.approx(100 * 250 / 300)
 
@@ -70,7 +71,7 @@ def test_members_are_summed_and_the_fullest_one_counts(metrics: CacheMetrics, pu
 def test_the_highest_of_an_hour_counts(metrics: CacheMetrics, publish: Publish) -> None:
     for minute in (0.1, 0.5, 0.9):
         publish("rg-001", {"DatabaseMemoryUsagePercentage": [100 * minute]}, ago=1 - minute / 2)
-    found = metrics.measured({"rg": ["rg-001"]})["rg"]
+    found = metrics.measured({"rg": RG})["rg"]
     assert found.memory == Span(90, 90, 90, 1 / 24)
 
 
@@ -79,17 +80,30 @@ def test_the_running_hour_and_what_is_older_than_three_days_are_left_out(metrics
     publish("rg-001", {"Evictions": [10]}, ago=1)
     publish("rg-001", {"Evictions": [100]}, ago=72)
     publish("rg-001", {"Evictions": [1_000]}, ago=73)
-    assert metrics.measured({"rg": ["rg-001"]})["rg"].evictions == 110
+    assert metrics.measured({"rg": RG})["rg"].evictions == 110
 
 
 def test_three_whole_days_are_three_days(metrics: CacheMetrics, publish: Publish) -> None:
     publish("rg-001", {"DatabaseMemoryUsagePercentage": [5.0] * 80})
-    assert metrics.measured({"rg": ["rg-001"]})["rg"].memory == Span(5, 5, 5, 3.0)
+    assert metrics.measured({"rg": RG})["rg"].memory == Span(5, 5, 5, 3.0)
+
+
+def test_caches_with_windows_of_their_own_share_one_read(metrics: CacheMetrics, publish: Publish, end: float, aws_endpoint: AwsEndpoint, account: str) -> None:
+    publish("rg-001", {"Evictions": [1] * 200})
+    resized = Watched(("rg-001",), since=end - 5.5 * HOUR)
+    found = metrics.measured({"three": RG, "week": Watched(("rg-001",), days=7), "resized": resized, "just-now": Watched(("rg-001",), since=end + 60)})
+    assert {cache: (seen.days, seen.evictions) for cache, seen in found.items()} == {
+        "three": (3.0, 72),
+        "week": (7.0, 168),
+        "resized": (0.2, 5),
+        "just-now": (0.0, None),
+    }
+    assert calls(aws_endpoint, account) == 1
 
 
 def test_no_data_is_none(metrics: CacheMetrics, publish: Publish, end: float) -> None:
     publish("rg-001", {"CacheHits": [1], "CacheMisses": [1], "Evictions": [0], "DatabaseMemoryUsagePercentage": [1]})
-    found = metrics.measured({"without": ["other-001"], "half": ["rg-001", "rg-002"], "empty": [], "rg": ["rg-001"]})
+    found = metrics.measured({"without": Watched(("other-001",)), "half": Watched(("rg-001", "rg-002")), "empty": Watched(()), "rg": RG})
     assert found["without"] == found["half"] == found["empty"] == Measured(3.0, end)
     assert found["rg"].evictions == 0, "0 is a figure, none is not"
 
@@ -97,21 +111,21 @@ def test_no_data_is_none(metrics: CacheMetrics, publish: Publish, end: float) ->
 def test_a_measure_is_kept_for_a_quarter_of_an_hour(
     metrics: CacheMetrics, publish: Publish, clock: ShiftedClock, aws_endpoint: AwsEndpoint, account: str
 ) -> None:
-    before = metrics.measured({"rg": ["rg-001"]})
+    before = metrics.measured({"rg": RG})
     assert before["rg"].evictions is None
     publish("rg-001", {"Evictions": [7]})
     clock.advance(KEPT_SECONDS - 60)
-    assert metrics.measured({"rg": ["rg-001"]}) == before
+    assert metrics.measured({"rg": RG}) == before
     assert calls(aws_endpoint, account) == 1
     clock.advance(61)
-    assert eventually(lambda: metrics.measured({"rg": ["rg-001"]})["rg"].evictions, lambda seen: seen == 7, "read again") == 7
+    assert eventually(lambda: metrics.measured({"rg": RG})["rg"].evictions, lambda seen: seen == 7, "read again") == 7
     assert calls(aws_endpoint, account) == 2
 
 
 def test_many_caches_are_read_in_few_calls(metrics: CacheMetrics, publish: Publish, aws_endpoint: AwsEndpoint, account: str) -> None:
-    caches = {f"rg{number:03}": [f"rg{number:03}-001", f"rg{number:03}-002"] for number in range(100)}
+    caches = {f"rg{number:03}": Watched((f"rg{number:03}-001", f"rg{number:03}-002")) for number in range(100)}
     for cache in ("rg000", "rg062", "rg099"):
-        for member in caches[cache]:
+        for member in caches[cache].members:
             publish(member, {"Evictions": [1]})
     found = metrics.measured(caches)
     assert {cache for cache, seen in found.items() if seen.evictions == 2} == {"rg000", "rg062", "rg099"}
@@ -123,6 +137,6 @@ def test_a_refusal_is_no_absence_of_data(metrics: CacheMetrics, aws_endpoint: Aw
     rule = aws_endpoint.control.fail("cloudwatch", "GetMetricData", "AccessDenied")
     try:
         with pytest.raises(Denied):
-            metrics.measured({"rg": ["rg-001"]})
+            metrics.measured({"rg": RG})
     finally:
         aws_endpoint.control.remove(rule)

@@ -88,8 +88,19 @@ def test_a_full_status_is_kept_as_written(plane: ControlPlane, namespace: str) -
             "message": "both secrets are good",
         },
         "recommendations": [
-            {"reason": "TooBig", "message": "less", "nodeType": "cache.r7g.large", "monthlyUsd": "-159.87", "measuredAt": "2026-05-01T03:00:00Z"},
+            {
+                "type": "TooBig",
+                "reason": "at most 12.4 % of the memory used",
+                "engine": "valkey",
+                "nodeType": "cache.r7g.large",
+                "monthlyChangeUsd": "-159.87",
+                "missing": "a price",
+                "measuredAt": "2026-05-01T03:00:00Z",
+            },
         ],
+        "unjudged": ["hit rate: no data in 3 days"],
+        "sizedAt": "2026-04-01T03:00:00Z",
+        "cost": {"monthlyUsd": "319.74", "asOf": "2026-10-02", "missing": ["group: no price"], "byUse": ["elasticache/backup-storage"]},
         "outputs": {"host": "primary.case.euc1.cache.amazonaws.com", "members": "case-001:primary"},
     }
     plane.call("PATCH", f"{caches(namespace)}/case/status", {"status": written}, content_type=MERGE)

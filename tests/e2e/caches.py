@@ -132,9 +132,9 @@ class Cache:
         """primary or replica, by member id."""
         return {member["CacheClusterId"]: member["CurrentRole"] for shard in self.group()["NodeGroups"] for member in shard["NodeGroupMembers"]}
 
-    def alarms(self) -> dict[str, set[str]]:
+    def alarms(self, group: Manifest | None = None) -> dict[str, set[str]]:
         """Member ids by the metric that an alarm of theirs looks at. Every alarm has the dimensions of a series that is published."""
-        published = [{pair["Name"]: pair["Value"] for pair in series} for series in self.act("series")]
+        published = [{pair["Name"]: pair["Value"] for pair in series} for series in self.act("series", group)]
         found: dict[str, set[str]] = {}
         for alarm in self.tenant.aws("cloudwatch").describe_alarms()["MetricAlarms"]:
             dimensions = {pair["Name"]: pair["Value"] for pair in alarm["Dimensions"]}
@@ -144,9 +144,10 @@ class Cache:
                 found.setdefault(f"{alarm['MetricName']} of nobody", set()).add(str(dimensions))
         return found
 
-    def act(self, action: str, **more: Any) -> Any:
-        """What happens to the only group by itself."""
-        return self.tenant.endpoint.control.elasticache(action, self.group()["ReplicationGroupId"], account=self.tenant.account, region=REGION, **more)
+    def act(self, action: str, group: Manifest | None = None, **more: Any) -> Any:
+        """What happens to a group, the only one if none is named, by itself."""
+        name = (group or self.group())["ReplicationGroupId"]
+        return self.tenant.endpoint.control.elasticache(action, name, account=self.tenant.account, region=REGION, **more)
 
     def security_group(self) -> Manifest:
         """That of the cache's own."""

@@ -23,6 +23,7 @@ from lab.kubernetes import ApiError, ControlPlane
 from lab.operator import OperatorProcess
 from lab.processes import NotReady, loopback_environment, wait_until
 from lab.tools import helm
+from securebase.api.registry import KINDS
 
 T = TypeVar("T")
 Manifest = dict[str, Any]

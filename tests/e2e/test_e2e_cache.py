@@ -258,7 +258,7 @@ def test_another_port_is_another_cache(cache: Cache) -> None:
     cache.refresh()
     assert len(cache.groups()) == 2
     assert cache.resource("group")["externalId"] == new["ReplicationGroupId"]
-    assert {id for ids in cache.alarms_of(new).values() for id in ids} == set(new["MemberClusters"])
+    assert cache.alarms(new) == dict.fromkeys(METRICS, set(new["MemberClusters"]))
 
 
 # --- its end

@@ -23,7 +23,7 @@ from lab.aws.context import Lab
 from lab.aws.models.elasticache_state import Group, Store
 from lab.cache import Unavailable
 from lab.certificates import CertificateAuthority
-from lab.front import Front
+from lab.front import HOSTS, Front
 from lab.processes import Child, NotReady, start_child, state_directory
 from lab.servers import Server, redis_command
 
@@ -62,8 +62,8 @@ class GroupServer(Server):
 
     name = "elasticache-redis"
 
-    def __init__(self, directory: Path, announce: int) -> None:
-        """`announce`: the port a cluster names to its clients; 0 without cluster mode."""
+    def __init__(self, directory: Path, announce: tuple[str, int] | None) -> None:
+        """`announce`: the address a cluster names to its clients; None without cluster mode."""
         super().__init__(directory)
         self._announce = announce
         self._password = secrets.token_urlsafe(24)
@@ -71,7 +71,7 @@ class GroupServer(Server):
     def _launch(self, directory: Path, stack: ExitStack) -> Child:
         settings = {"bind": "127.0.0.1", "port": str(self.port), "save": '""', "appendonly": "no", "dir": json.dumps(str(directory))}
         if self._announce:
-            settings |= {"cluster-enabled": "yes", "cluster-announce-ip": "127.0.0.1", "cluster-announce-port": str(self._announce)}
+            settings |= {"cluster-enabled": "yes", "cluster-announce-ip": self._announce[0], "cluster-announce-port": str(self._announce[1])}
             # The bus would take port + 10000, which may be somebody else's.
             settings |= {"cluster-port": str(self._bus_port())}
         users = f"user default off\nuser {_ADMIN} on >{self._password} ~* &* +@all\n"
@@ -111,8 +111,8 @@ class Backing:
     """One group's server, its front and what was applied to it last."""
 
     def __init__(self, directory: Path, context: ssl.SSLContext, group: Group, data: Dump) -> None:
-        self.front = Front(context, self._connect, group.transit_mode if group.transit else "")
-        self._server = GroupServer(directory, self.front.port if group.sharded else 0)
+        self.front = Front(context, self._connect, group.transit_mode if group.transit else "", group.port)
+        self._server = GroupServer(directory, (self.front.host, self.front.port) if group.sharded else None)
         self._starting = asyncio.Lock()
         self._running = False
         self._data, self._applied = data, Access(())
@@ -229,7 +229,7 @@ class RedisFronts:
 
     def _tls(self) -> ssl.SSLContext:
         if self._context is None:
-            certificate, key = CertificateAuthority(self._home()).server("redis", ["localhost"], ["127.0.0.1"])
+            certificate, key = CertificateAuthority(self._home()).server("redis", ["localhost"], ["127.0.0.1", *HOSTS])
             self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
             self._context.load_cert_chain(certificate, key)
         return self._context

@@ -103,7 +103,13 @@ class CostStatus(StatusModel):
     model_config = ConfigDict(extra="allow", json_schema_extra={"x-kubernetes-preserve-unknown-fields": True})
 
     monthly_usd: str | None = None
-    measured_at: Timestamp | None = None
+    """What is certain to be charged a month; unknown when omitted. Less than the whole where `missing` or `byUse` name something."""
+    as_of: Annotated[str, Field(json_schema_extra={"format": "date"})] | None = None
+    """Date of the oldest price in it."""
+    missing: Annotated[tuple[str, ...], Atomic()] = ()
+    """Parts whose price is unknown."""
+    by_use: Annotated[tuple[str, ...], Atomic()] = ()
+    """What is charged by use, which is not in it."""
 
 
 class SloStatus(StatusModel):

@@ -6,7 +6,6 @@ import json
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any, Final
 
 from pydantic import ValidationError
@@ -20,8 +19,8 @@ from securebase.core.graph import Graph, InvalidGraph
 from securebase.core.identity import Identity
 from securebase.core.kind import Context, Facts, Kind, Needs, SecretRef
 from securebase.cost.book import PriceBook
-from securebase.cost.data import InvalidData, parse_book, shipped_book
-from securebase.cost.estimate import Estimate, Line, Missing, Use, cents, estimate, plain, together
+from securebase.cost.data import InvalidData, book_with
+from securebase.cost.estimate import Estimate, Line, Use, cents, estimate_graph, plain, together
 from securebase.cost.foresight import foreseen
 from securebase.kinds.registry import KINDS
 from securebase.runtime.accounts import DEFAULT, Account, account_of, ambient_account
@@ -78,12 +77,6 @@ def cost_of_files(files: Sequence[str], namespace: str, region: str, price_book:
     return 1 if any(one.problem for one in done) else 0
 
 
-def book_with(path: str) -> PriceBook:
-    """The shipped price book, with what a file says instead or besides; "" = no such file."""
-    book = shipped_book()
-    return book.extended(parse_book(Path(path).read_text(encoding="utf-8"), path)) if path else book
-
-
 def _accounts(manifests: Manifests) -> dict[str, Account]:
     try:
         found = [account_of(document) for document in manifests.objects if document.get("kind") == "AwsAccount"]
@@ -104,10 +97,7 @@ def _priced(document: Mapping[str, Any], manifests: Manifests, accounts: Mapping
         graph = _composed(kind, spec, FileSources(manifests), Context(Identity("estimate", *where), _NO_ACCOUNT, lives))
     except (ReconcileError, InvalidGraph) as error:
         return Priced(*where, problem=str(error))
-    found = estimate(graph, lives, book)
-    if not graph.complete:
-        found = together((found, Estimate(missing=(Missing("(others)", "what there is besides is known once the first resources exist"),))))
-    return Priced(*where, found, lives)
+    return Priced(*where, estimate_graph(graph, lives, book), lives)
 
 
 def _composed(kind: Kind, spec: Any, sources: FileSources, context: Context) -> Graph:

@@ -87,6 +87,7 @@ class Observed(Generic[D]):
     raw         the whole object as read, for whole-object writes; opaque to the core
     secrets     secret attributes, for whoever asks with a `SecretFrom`
     under_way   leaf paths whose wanted value the outside reports as being applied
+    left        paths that an update has still to bring to what is wanted, because the outside takes one change at a time
     due         the next step the resource itself has to take (`Advances`), in words; "" = none
     again_at    Unix seconds at which something will be due that nobody else will tell; 0 = nothing known
     checked_at  Unix seconds of the read behind `value`; 0 = now
@@ -103,6 +104,7 @@ class Observed(Generic[D]):
     raw: Any = field(default=None, repr=False)
     secrets: Mapping[str, SecretValue] = field(default_factory=dict, repr=False)
     under_way: frozenset[str] = frozenset()
+    left: frozenset[str] = frozenset()
     due: str = ""
     again_at: float = 0.0
     checked_at: float = 0.0

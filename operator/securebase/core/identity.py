@@ -7,6 +7,7 @@ import re
 from dataclasses import dataclass
 
 OWNER_TAG = "securebase.io/owner"
+SNAPSHOT_NAME = 40
 
 
 def digest(*parts: str, length: int = 10) -> str:
@@ -33,6 +34,12 @@ class Identity:
         tail = digest(self.instance, self.kind, self.namespace, self.name, resource)
         head = re.sub(r"[^A-Za-z0-9_-]+", "-", separator.join((self.namespace, self.name, resource)))
         return f"{head[: limit - len(tail) - len(separator)].rstrip('-_')}{separator}{tail}"
+
+    def snapshot_name(self, resource: str, moment: float) -> str:
+        """A name for a snapshot made at that second, within what ElastiCache, the narrowest, takes: 40 lower-case letters, digits and
+        single hyphens, a letter first."""
+        name = re.sub("[-_]+", "-", self.external_name(f"{resource}-{int(moment)}", SNAPSHOT_NAME - 1).lower())
+        return name if name[0].isalpha() else f"s{name}"
 
     def token(self, resource: str, incarnation: int, limit: int = 32) -> str:
         """Idempotency token of one incarnation of one resource: hexadecimal, so it fits ACM's `\\w{1,32}`."""

@@ -152,7 +152,8 @@ class Probe:
     """Where a real client shall connect to prove that a service does what it is there for.
 
     server_name  whose certificate is expected there; "" = that of `host`. Another one where `host` is the end of a tunnel
-    password     where the published one stands, "" as `username` is the user `default`; None where no login is needed
+    username     "" = the user `default`
+    password     where the published one stands; None where clients need none
     """
 
     host: str
@@ -169,3 +170,29 @@ class Verifies(Protocol):
 
     def verification(self, spec: Any, outputs: Mapping[str, str], identity: Identity) -> Probe | None:
         """What to connect to, from the outputs as last published: it is what is published that is proven. None = nobody shall connect."""
+
+
+@dataclass(frozen=True, slots=True)
+class AdviceSubject:
+    """What runs, and when it counts as too small or too big.
+
+    members         its nodes, by the names that metrics exist under
+    hit_percent     a hit rate below it, with evictions: too small
+    memory_percent  less memory in use than this all the time: too big
+    days            how long must be looked back
+    """
+
+    engine: str
+    node_type: str
+    members: tuple[str, ...]
+    hit_percent: float
+    memory_percent: float
+    days: int
+
+
+@runtime_checkable
+class Advises(Protocol):
+    """A kind whose objects are judged by what was measured of them."""
+
+    def advice_subject(self, spec: Any, outputs: Mapping[str, str]) -> AdviceSubject | None:
+        """What to judge, by what was published of it; None while there is nothing, or where no advice is wanted."""

@@ -35,7 +35,7 @@ class Prior:
     """One resource as the last status remembers it.
 
     snapshot    name of the snapshot its next incarnation starts from, while it is being replaced
-    retired_at  Unix seconds at which its successor took over; 0 = it is nobody's predecessor
+    retired_at  Unix seconds at which its successor, and all who use that, were ready; 0 = not yet, or it is nobody's predecessor
     """
 
     id: str
@@ -117,9 +117,6 @@ class Plan:
 
 EXISTENCE = ""
 """The path of a change that makes or removes a whole resource."""
-
-SNAPSHOT_NAME = 40
-"""Characters in the name of a snapshot: what ElastiCache, the narrowest, takes of a name."""
 
 
 def node_step(node: Node, target: Target[Any], answer: Answer, prior: Prior | None, policy: Policy, key: bytes) -> Step:

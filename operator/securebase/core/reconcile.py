@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
-from securebase.core.diff import Applied
+from securebase.core.diff import Applied, Cause
 from securebase.core.driver import (
     RETIRED,
     Adopts,
@@ -26,10 +26,10 @@ from securebase.core.driver import (
     settle_seconds,
 )
 from securebase.core.errors import ReconcileError, Terminal, TokenSpent, Transient, Waiting
-from securebase.core.fields import Impact, Paths
+from securebase.core.fields import Impact, Paths, graft
 from securebase.core.graph import Graph, Known, Role, resolve
 from securebase.core.observe import make_plan, observe_batch, observe_graph, observe_priors, prunable, target_of
-from securebase.core.plan import EXISTENCE, SNAPSHOT_NAME, Action, Plan, Prior, Step, gated, node_step, wanted_now
+from securebase.core.plan import EXISTENCE, Action, Plan, Prior, Step, gated, node_step, wanted_now
 from securebase.core.policy import Adopt, Gate, Mode
 from securebase.core.removal import remove, used_by_others
 from securebase.core.subject import FIRST_POLL, LONGEST_POLL, Memory, NodeResult, Report, Subject, World
@@ -48,8 +48,14 @@ def reconcile(graph: Graph, subject: Subject, world: World, memory: Memory, *, p
     memory.seen = {name: found for name, found in answers.items() if isinstance(found, Observed)}
     if subject.policy.mode is not Mode.ENFORCE:
         results = tuple(_observed_only(step, graph.removal_wave_of.get(step.node.id, 0), subject) for step in plan.steps)
-        return Report(plan, results, attributes)
+        return Report(plan, (*results, *_not_composed(graph, subject, results)), attributes)
     return _Pass(graph, subject, world, memory, plan, attributes.copy()).run()
+
+
+def _not_composed(graph: Graph, subject: Subject, results: Iterable[NodeResult]) -> tuple[NodeResult, ...]:
+    """What an incomplete composition leaves out is not unwanted: it stays remembered until a complete one says so."""
+    unseen = () if graph.complete else subject.prior.keys() - {result.prior.id for result in results}
+    return tuple(NodeResult(subject.prior[name], State.READY.value, reason="NotComposed") for name in sorted(unseen))
 
 
 def _at_rest(seen: Observed[Any], now: float) -> bool:
@@ -67,17 +73,20 @@ def _observed_only(step: Step, wave: int, subject: Subject) -> NodeResult:
 
 
 def _remember(step: Step, wave: int, observed: Observed[Any] | None = None, applied: str | None = None, incarnation: int | None = None) -> Prior:
-    before = step.prior
+    """What is known of a step's resource now. Once it is ready, no snapshot waits for a successor any more: a later one starts from a new one."""
+    before = step.prior or Prior(step.node.id, step.node.type)
     return Prior(
         step.node.id,
         step.node.type,
-        observed.external_id if observed else (before.external_id if before else ""),
+        observed.external_id if observed else before.external_id,
         step.node.region,
         step.node.role,
         step.node.guards,
         wave,
-        applied if applied is not None else (before.applied if before else ""),
-        incarnation if incarnation is not None else (before.incarnation if before else 0),
+        before.applied if applied is None else applied,
+        before.incarnation if incarnation is None else incarnation,
+        "" if observed and observed.state is State.READY else before.snapshot,
+        before.retired_at,
     )
 
 
@@ -94,6 +103,8 @@ class _Pass:
         self.removed: list[str] = []
         self.retired: list[NodeResult] = []
         self.replacing: dict[str, str] = {}
+        self.moving: set[str] = set()  # what differs from what was applied may be our own last write: not told as drift
+        self.unsettled: set[str] = set()  # nor forgotten as that by taking what is wanted for what was applied
 
     def run(self) -> Report:
         nodes = [step for step in self.plan.steps if step.node.id in self.graph.nodes and step.action is not Action.DELETE]
@@ -102,13 +113,10 @@ class _Pass:
         settled = all(result.state == State.READY.value and result.problem is None for result in self.results.values() if not result.task)
         pruning = [step for step in self.plan.steps if step.action is Action.DELETE or step.node.id not in self.graph.nodes]
         leaving = [self._guarded(step, self._prune if settled else self._prune_later) for step in pruning]
-        kept = [result for result in leaving if result.state != "ABSENT"]
-        if not self.graph.complete:  # not composed is not unwanted: it stays remembered until a complete pass says so
-            unseen = self.subject.prior.keys() - self.results.keys()
-            kept += [NodeResult(self.subject.prior[name], State.READY.value, reason="NotComposed") for name in sorted(unseen)]
+        told = [*self.results.values(), *self.retired, *(result for result in leaving if result.state != "ABSENT")]
         return Report(
             self.plan,
-            (*self.results.values(), *self.retired, *kept),
+            (*told, *_not_composed(self.graph, self.subject, told)),
             self.attributes,
             tuple(self.corrected),
             tuple(self.created),
@@ -125,14 +133,15 @@ class _Pass:
             after = error.after if isinstance(error, Waiting) else None
             prior = self._prior_now(step)
             self.memory.seen.pop(step.node.id, None)  # what failed is read anew, whatever the next pass is for
-            return NodeResult(prior, state, error, error.reason, error.message, step.drift, after)
+            drift = () if step.node.id in self.moving else step.drift
+            return NodeResult(prior, state, error, error.reason, error.message, drift, after)
 
     def _prior_now(self, step: Step) -> Prior:
         """What to remember of a step that did not come through: never the id of something that is not ours, or it would be deleted one day."""
         seen = self.memory.seen.get(step.node.id) or step.observed
         prior = _remember(step, self._wave(step), seen if seen is not None and seen.owner == step.target.owner else None)
-        snapshot = self.replacing.get(step.node.id) or (step.prior.snapshot if step.prior else "")
-        return replace(prior, snapshot=snapshot, retired_at=step.prior.retired_at if step.prior else 0)
+        started = step.prior.snapshot if step.prior and step.action is Action.REPLACE else prior.snapshot
+        return replace(prior, snapshot=self.replacing.get(step.node.id, started))
 
     def _poll(self, step: Step) -> float:
         return self.memory.poll_after(step.node.id, self.world.now())
@@ -198,14 +207,18 @@ class _Pass:
 
     def _settling(self, step: Step) -> Step:
         """Our own last write may not show yet, and what is PENDING is moving: neither is drift."""
-        if not step.drift or any(not change.drifted for change in step.changes):
+        if not step.drift:
             return step
         age = self.world.now() - self.memory.wrote_at.get(step.node.id, float("-inf"))
         rest = settle_seconds(self._driver(step)) * self.memory.settle_scale - age
         if rest > 0 and step.observed is None:
             raise Waiting("Settling", "made by us a moment ago and not visible yet", min(rest, LONGEST_POLL))
         if step.observed is not None and (rest > 0 or step.observed.state is State.PENDING):
-            return replace(step, action=Action.NONE, changes=())
+            self.moving.add(step.node.id)
+            if all(change.drifted for change in step.changes):
+                self.unsettled.add(step.node.id)
+                return replace(step, action=Action.NONE, changes=())
+            return replace(step, changes=tuple(change for change in step.changes if change.cause is not Cause.DRIFT))
         return step
 
     def _driver(self, step: Step) -> Driver:
@@ -231,8 +244,9 @@ class _Pass:
             made = driver.create(target, self.subject.identity.token(step.node.id, incarnation))
         except TokenSpent:
             incarnation += 1
-            self.world.intend(self._intent(step, incarnation))
-            made = driver.create(replace(target, incarnation=incarnation), self.subject.identity.token(step.node.id, incarnation))
+            self.world.intend(replace(self._intent(step, incarnation), snapshot=target.restore_from))
+            target = replace(target, incarnation=incarnation)
+            made = driver.create(target, self.subject.identity.token(step.node.id, incarnation))
         self.memory.wrote_at[step.node.id] = self.world.now()
         return made, incarnation
 
@@ -260,6 +274,7 @@ class _Pass:
         allowed = step.allowed()
         if allowed:
             observed = driver.update(target, observed, allowed)
+            wanted = graft(wanted, observed.value, Paths(observed.left))  # what is left to do was not applied yet
             self.memory.wrote_at[step.node.id] = self.world.now()
             self.updated.append(step.node.id)
             self._note_repair(replace(step, changes=allowed))
@@ -280,7 +295,7 @@ class _Pass:
         snapshot = self._saved(step, driver)
         if replaces_in_place(driver) and driver.delete(step.target, step.observed) is not None:
             raise Waiting("Replacing", "the old one is being removed first, because its name cannot change", self._poll(step))
-        old = replace(_remember(step, self._wave(step), step.observed), id=f"{step.node.id}{RETIRED}{incarnation - 1}", retired_at=int(self.world.now()))
+        old = replace(_remember(step, self._wave(step), step.observed), id=f"{step.node.id}{RETIRED}{incarnation - 1}", snapshot="", retired_at=0)
         if snapshot:
             old = replace(old, guards=False)  # what it held is kept, and who approved the replacement approved its end
         self.world.intend(replace(self._intent(step, incarnation), snapshot=snapshot), *([] if replaces_in_place(driver) else [old]))
@@ -298,10 +313,10 @@ class _Pass:
             return ""
         name = step.prior.snapshot if step.prior else ""
         if not name:
-            name = self.subject.identity.external_name(f"{step.node.id}-{int(self.world.now())}", SNAPSHOT_NAME)
+            name = self.subject.identity.snapshot_name(step.node.id, self.world.now())
             intent = replace(_remember(step, self._wave(step), step.observed), snapshot=name)
             self.world.intend(intent)
-            self.replacing[step.node.id] = name
+        self.replacing[step.node.id] = name
         if driver.snapshot(step.target, step.observed, name) is not Saved.DONE:
             raise Waiting("Snapshotting", f"snapshot {name} is being made, for the replacement to start from", self._poll(step))
         return name
@@ -318,12 +333,11 @@ class _Pass:
         if step.node.role is Role.EXTERNAL:
             return NodeResult(_remember(step, self._wave(step), observed), observed.state.value, reason=observed.reason, message=observed.message)
         kept = Applied.decode(step.prior.applied) if step.prior else None
-        unsettled = step.action is Action.NONE and bool(step.drift)
         held = Paths([*step.held, *self.subject.policy.ignore_paths(name)])
-        applied = step.prior.applied if unsettled and step.prior else Applied.of(written, self.subject.key, leaving_out=held, kept=kept).encode()
+        applied = step.prior.applied if name in self.unsettled and step.prior else Applied.of(written, self.subject.key, leaving_out=held, kept=kept).encode()
         prior = _remember(step, self._wave(step), observed, applied, incarnation)
-        if observed.state is not State.READY and step.prior is not None:
-            prior = replace(prior, snapshot=step.prior.snapshot)
+        if observed.state is not State.READY:
+            prior = replace(prior, snapshot=self.replacing.get(name, prior.snapshot))
         return self._judged(step, prior, observed)
 
     def _judged(self, step: Step, prior: Prior, observed: Observed[Any]) -> NodeResult:
@@ -332,7 +346,7 @@ class _Pass:
             after: float | None = self._poll(step)
         else:
             self.memory.pending_since.pop(step.node.id, None)
-            after = FIRST_POLL if observed.due else max(FIRST_POLL, observed.again_at - self.world.now()) if observed.again_at else None
+            after = FIRST_POLL if observed.due and not step.held else max(FIRST_POLL, observed.again_at - self.world.now()) if observed.again_at else None
         problem: ReconcileError | None = None
         if fought := sorted(path for path, to in step.held.items() if to is Gate.FIGHT):
             problem = Terminal("Fight", f"repaired {self.memory.fights.limit} times and undone again: {', '.join(fought)}; somebody else changes it")
@@ -357,10 +371,12 @@ class _Pass:
         prior = self._prior_now(step)
         if used_by_others(self.world, self.subject, prior, step.observed):
             return NodeResult(prior, "ABSENT")
-        rest = step.prior.retired_at + replaced_grace(self._driver(step)) - self.world.now() if step.prior and step.prior.retired_at else 0.0
-        if rest > 0:
-            told = f"replaced; removed in {round(rest / 60)} min. {step.observed.message}".strip()
-            return NodeResult(self._prior_now(step), State.READY.value, reason="Replaced", message=told, after=rest)
+        if RETIRED in prior.id:  # its successor and all who use it are ready: from here on nobody needs it
+            prior = replace(prior, retired_at=prior.retired_at or int(self.world.now()))
+            rest = prior.retired_at + replaced_grace(self._driver(step)) - self.world.now()
+            if rest > 0:
+                told = f"replaced; removed in {round(rest / 60)} min. {step.observed.message}".strip()
+                return NodeResult(prior, State.READY.value, reason="Replaced", message=told, after=rest)
         scope = f"{self.subject.identity.kind} {self.subject.identity.namespace}/{self.subject.identity.name}"
         self.world.admit_deletion(scope, step.node.id, len(self.subject.prior), confirmed=self.subject.confirmed)
         left = remove(self.world, self.subject, self.memory, prior, step.target, step.observed)

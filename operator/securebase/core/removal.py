@@ -7,7 +7,7 @@ from typing import Any
 from securebase.core.driver import IN_USE, Observed, Snapshots, Target
 from securebase.core.errors import Waiting
 from securebase.core.graph import Role
-from securebase.core.plan import SNAPSHOT_NAME, Prior
+from securebase.core.plan import Prior
 from securebase.core.policy import OnDelete
 from securebase.core.subject import Memory, Subject, World
 
@@ -28,11 +28,15 @@ def remove(world: World, subject: Subject, memory: Memory, prior: Prior, target:
     """The driver's next step of a deletion; None = gone, or let go of."""
     driver = world.driver(prior.type, prior.region or subject.region)
     try:
-        return driver.delete(target, observed)
+        left = driver.delete(target, observed)
     except Waiting as why:
-        if prior.role is Role.SHARED and why.reason == IN_USE and memory.pending_for(prior.id, world.now()) > SHARED_PATIENCE_SECONDS:
-            return None
-        raise
+        if prior.role is not Role.SHARED or why.reason != IN_USE:
+            raise
+        if world.now() - memory.in_use_since.setdefault(prior.id, world.now()) <= SHARED_PATIENCE_SECONDS:
+            raise
+        left = None
+    memory.in_use_since.pop(prior.id, None)
+    return left
 
 
 def remove_keeping_data(world: World, subject: Subject, memory: Memory, prior: Prior, target: Target[Any], observed: Observed[Any]) -> Observed[Any] | None:
@@ -41,4 +45,4 @@ def remove_keeping_data(world: World, subject: Subject, memory: Memory, prior: P
     driver = world.driver(prior.type, prior.region or subject.region)
     if subject.policy.on_delete is not OnDelete.SNAPSHOT or not isinstance(driver, Snapshots):
         return remove(world, subject, memory, prior, target, observed)
-    return driver.delete_with_snapshot(target, observed, subject.identity.external_name(f"{prior.id}-{int(world.now())}", SNAPSHOT_NAME))
+    return driver.delete_with_snapshot(target, observed, subject.identity.snapshot_name(prior.id, world.now()))

@@ -43,6 +43,7 @@ class Memory:
     absent_since: dict[str, float] = field(default_factory=dict)
     seen: dict[str, Observed[Any]] = field(default_factory=dict)
     pending_since: dict[str, float] = field(default_factory=dict)
+    in_use_since: dict[str, float] = field(default_factory=dict)
     granted: frozenset[str] = frozenset()
     settle_scale: float = 1.0
 

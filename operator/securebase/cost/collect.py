@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -17,7 +17,7 @@ KEPT_SECONDS: Final = 900.0
 """Moving figures stand in status for 15 minutes at the least; every metric asked for is billed."""
 
 QUERIES_A_CALL: Final = 500
-"""GetMetricData, API reference; 500 series of 72 hours stay below its 100,800 data points."""
+"""GetMetricData, API reference. What exceeds 100,800 data points comes in pages."""
 
 _HITS, _MISSES, _EVICTIONS, _MEMORY = "CacheHits", "CacheMisses", "Evictions", "DatabaseMemoryUsagePercentage"
 _STATISTICS: Final = {_HITS: "Sum", _MISSES: "Sum", _EVICTIONS: "Sum", _MEMORY: "Maximum"}
@@ -32,13 +32,31 @@ class _Series:
     points: dict[float, float] = field(default_factory=dict)
     lost: bool = False
 
-    @property
-    def values(self) -> dict[float, float]:
-        return {} if self.lost else self.points
+    def since(self, start: float) -> dict[float, float]:
+        """What counts from then on; nothing where the series could not be read."""
+        return {} if self.lost else {at: value for at, value in self.points.items() if at >= start}
 
 
 _Key = tuple[str, str]
 """(member, metric)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Watched:
+    """The members of a cache, and of when their data counts.
+
+    members  `rg-001`: metrics exist for member nodes only
+    days     how far to look back
+    since    Unix seconds; what was measured before says nothing about what runs now. 0 = everything counts
+    """
+
+    members: tuple[str, ...]
+    days: int = WINDOW_DAYS
+    since: float = 0.0
+
+    def start(self, end: float) -> float:
+        """Beginning of the first hour that counts."""
+        return min(end, max(end - self.days * 86_400, -(-self.since // PERIOD_SECONDS) * PERIOD_SECONDS))
 
 
 class CacheMetrics:
@@ -48,38 +66,39 @@ class CacheMetrics:
         self._aws = aws
         self._clock = clock
         self._lock = threading.Lock()
-        self._kept: dict[tuple[str, ...], tuple[float, Measured]] = {}
+        self._kept: dict[Watched, tuple[float, Measured]] = {}
 
-    def measured(self, caches: Mapping[str, Sequence[str]]) -> dict[str, Measured]:
-        """By cache: what its members (`rg-001`: metrics exist for member nodes only) did in the last three days of whole hours."""
+    def measured(self, caches: Mapping[str, Watched]) -> dict[str, Measured]:
+        """By cache: what its members did in the whole hours of its window."""
         now = self._clock()
-        wanted = {cache: tuple(sorted(set(members))) for cache, members in caches.items()}
+        wanted = {cache: replace(watched, members=tuple(sorted(set(watched.members)))) for cache, watched in caches.items()}
         with self._lock:
-            self._kept = {members: kept for members, kept in self._kept.items() if now - kept[0] < KEPT_SECONDS}
-            due = sorted({members for members in wanted.values() if members not in self._kept})
+            self._kept = {watched: kept for watched, kept in self._kept.items() if now - kept[0] < KEPT_SECONDS}
+            due = [watched for watched in dict.fromkeys(wanted.values()) if watched not in self._kept]
             if due:
                 end = now // PERIOD_SECONDS * PERIOD_SECONDS
-                read = self._read(sorted({member for members in due for member in members}), end)
-                self._kept |= {members: (now, _measured(members, read, end)) for members in due}
-            return {cache: self._kept[members][1] for cache, members in wanted.items()}
+                start = end - max(watched.days for watched in due) * 86_400
+                read = self._read(sorted({member for watched in due for member in watched.members}), start, end)
+                self._kept |= {watched: (now, _measured(watched, read, end)) for watched in due}
+            return {cache: self._kept[watched][1] for cache, watched in wanted.items()}
 
-    def _read(self, members: Sequence[str], end: float) -> dict[_Key, _Series]:
+    def _read(self, members: Sequence[str], start: float, end: float) -> dict[_Key, _Series]:
         keys = [(member, metric) for member in members for metric in _STATISTICS]
         read: dict[_Key, _Series] = {key: _Series() for key in keys}
-        for start in range(0, len(keys), QUERIES_A_CALL):
-            named = {f"q{number}": key for number, key in enumerate(keys[start : start + QUERIES_A_CALL])}
-            for result in self._results(named, end):
+        for first in range(0, len(keys), QUERIES_A_CALL):
+            named = {f"q{number}": key for number, key in enumerate(keys[first : first + QUERIES_A_CALL])}
+            for result in self._results(named, start, end):
                 series = read[named[result["Id"]]]
                 series.lost |= result.get("StatusCode") in _LOST
                 series.points |= {at.timestamp(): value for at, value in zip(result.get("Timestamps", ()), result.get("Values", ()), strict=True)}
         return read
 
-    def _results(self, named: Mapping[str, _Key], end: float) -> Iterator[dict[str, Any]]:
+    def _results(self, named: Mapping[str, _Key], start: float, end: float) -> Iterator[dict[str, Any]]:
         pages = self._aws.pages(
             "cloudwatch",
             "get_metric_data",
             MetricDataQueries=[_query(id, *key) for id, key in named.items()],
-            StartTime=datetime.fromtimestamp(end - WINDOW_DAYS * 86_400, UTC),
+            StartTime=datetime.fromtimestamp(start, UTC),
             EndTime=datetime.fromtimestamp(end, UTC),
             ScanBy="TimestampAscending",
         )
@@ -93,20 +112,20 @@ def _query(id: str, member: str, metric: str) -> dict[str, Any]:
     return {"Id": id, "MetricStat": {"Metric": named, "Period": PERIOD_SECONDS, "Stat": _STATISTICS[metric]}, "ReturnData": True}
 
 
-def _measured(members: Sequence[str], read: Mapping[_Key, _Series], end: float) -> Measured:
-    hits, misses, evictions = (_sum(members, metric, read) for metric in (_HITS, _MISSES, _EVICTIONS))
-    return Measured(float(WINDOW_DAYS), end, hits, misses, evictions, _fullest(members, read))
+def _measured(watched: Watched, read: Mapping[_Key, _Series], end: float) -> Measured:
+    start = watched.start(end)
+    each = {metric: [read[member, metric].since(start) for member in watched.members] for metric in _STATISTICS}
+    hits, misses, evictions = (_sum(each[metric]) for metric in (_HITS, _MISSES, _EVICTIONS))
+    return Measured(round((end - start) / 86_400, 1), end, hits, misses, evictions, _fullest(each[_MEMORY]))
 
 
-def _sum(members: Sequence[str], metric: str, read: Mapping[_Key, _Series]) -> float | None:
+def _sum(each: Sequence[Mapping[float, float]]) -> float | None:
     """Over all members; None as soon as one of them has no data, for the sum would be too small."""
-    each = [read[member, metric].values for member in members]
     return sum(sum(values.values()) for values in each) if each and all(each) else None
 
 
-def _fullest(members: Sequence[str], read: Mapping[_Key, _Series]) -> Span | None:
+def _fullest(each: Sequence[Mapping[float, float]]) -> Span | None:
     """The fullest member of each hour; as many days as the member with the least data has."""
-    each = [read[member, _MEMORY].values for member in members]
     if not each or not all(each):
         return None
     hours = [max(values[at] for values in each if at in values) for at in sorted({at for values in each for at in values})]

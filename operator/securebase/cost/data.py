@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import date
 from decimal import Decimal
 from importlib import resources
+from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
 import yaml
@@ -78,6 +79,17 @@ Document = TypeVar("Document", bound=_Document)
 def shipped_book() -> PriceBook:
     """The price book of this version."""
     return parse_book(_shipped("prices.yaml"), "prices.yaml")
+
+
+def book_with(path: str) -> PriceBook:
+    """The shipped price book, with what a file says instead or besides; "" = no such file."""
+    if not path:
+        return shipped_book()
+    try:
+        text = Path(path).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InvalidData(f"{path}: {error.strerror if isinstance(error, OSError) else 'is no UTF-8 text'}") from None
+    return shipped_book().extended(parse_book(text, path))
 
 
 def shipped_sizes() -> NodeSizes:

@@ -8,7 +8,7 @@ from datetime import date
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Any, Final
 
-from securebase.core.graph import Node, Role
+from securebase.core.graph import Graph, Node, Role
 from securebase.cost.book import Per, Price, PriceBook
 from securebase.cost.charges import Charge, Unclear, charges_of
 
@@ -57,6 +57,9 @@ class Missing:
 
     def __str__(self) -> str:
         return f"{self.resource}: {self.what}"
+
+
+_REST: Final = Missing("(others)", "what there is besides is known once the first resources exist")
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +131,12 @@ def estimate(nodes: Iterable[Node], region: str, book: PriceBook) -> Estimate:
                 case Missing() as one:
                     missing.append(one)
     return Estimate(tuple(lines), tuple(uses), tuple(missing))
+
+
+def estimate_graph(graph: Graph, region: str, book: PriceBook) -> Estimate:
+    """What an object costs a month; of a graph that is not complete as far as it goes, and it says so."""
+    found = estimate(graph, region, book)
+    return found if graph.complete else together((found, Estimate(missing=(_REST,))))
 
 
 def together(estimates: Iterable[Estimate]) -> Estimate:

@@ -96,7 +96,7 @@ class Effects:
         generation = int(entry.metadata.get("generation") or 0)
         now = datetime.fromtimestamp(self.clock(), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
         outcome = _without_false_alarm(outcome, entry)
-        status = status_of(entry.status, outcome, written, generation, now)
+        status = status_of(entry.status, _with_verdict(outcome, entry), written, generation, now)
         if status != entry.status:
             patch = {"metadata": {"uid": entry.metadata["uid"]}, "status": _merge_patch(entry.status, status)}
             self.objects.written(entry, self.api.merge(self.path(entry, "status"), patch))
@@ -109,6 +109,14 @@ class Effects:
         self.measure(entry, outcome, written)
         return outcome
 
+    def price(self, entry: Entry, cost: Mapping[str, Any]) -> None:
+        """What an object costs, of which nothing else is to be told: written where prices changed."""
+        before = entry.status.get("cost") or {}
+        if cost != before:
+            patch = {"metadata": {"uid": entry.metadata["uid"]}, "status": {"cost": _merge_patch(before, cost)}}
+            self.objects.written(entry, self.api.merge(self.path(entry, "status"), patch))
+        self._measure_cost(entry)
+
     def measure(self, entry: Entry, outcome: Outcome, written: Written | None) -> None:
         labels = (entry.key.kind, entry.key.namespace, entry.key.name)
         for condition in outcome.conditions:
@@ -119,6 +127,16 @@ class Effects:
             entry.drift_since = (entry.drift_since or self.clock()) if drift else 0.0
             self.metrics.drift(*labels, len(drift), entry.drift_since)
             self.metrics.pending(*labels, written.plan.pending)
+        self._measure_cost(entry)
+
+    def _measure_cost(self, entry: Entry) -> None:
+        """As its status tells it: also of what is paused or could not be looked at. What is no number is unknown."""
+        told = (entry.status.get("cost") or {}).get("monthlyUsd")
+        try:
+            monthly = None if told is None else float(told)
+        except ValueError:
+            monthly = None
+        self.metrics.cost(entry.key.kind, entry.key.namespace, entry.key.name, monthly)
 
     def tell(self, entry: Entry, report: Report) -> None:
         labels = (entry.key.kind, entry.key.namespace, entry.key.name)
@@ -178,6 +196,12 @@ def same_account(entry: Entry, account: Account) -> None:
             f"the resources are in account {before}, and the object now leads to {account.config.account_id}; "
             "name the AwsAccount of the old one in accountRef, or make a second object and delete this one",
         )
+
+
+def _with_verdict(outcome: Outcome, entry: Entry) -> Outcome:
+    """With what a real client found: of the service, not of the pass, so that it decides nothing else."""
+    verdict = entry.verified.verdict
+    return outcome if verdict is None else replace(outcome, conditions=(*outcome.conditions, verdict))
 
 
 def _without_false_alarm(outcome: Outcome, entry: Entry) -> Outcome:

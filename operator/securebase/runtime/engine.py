@@ -172,6 +172,13 @@ def owned(subject: Subject, world: World, where: Iterable[tuple[str, str]]) -> d
     return found
 
 
+def with_omitted(subject: Subject, left_out: Iterable[tuple[str, str]], world: World, graph: Graph | None) -> Subject:
+    """After a restart: the object with what its last status had no room for, found by identity."""
+    wave_of = graph.removal_wave_of if graph is not None else {}
+    found = {name: replace(prior, wave=wave_of.get(name, 0)) for name, prior in owned(subject, world, sorted(left_out)).items()}
+    return replace(subject, prior={**found, **subject.prior})
+
+
 def no_intents(*priors: Prior) -> None:
     raise AssertionError("gathering never writes")
 

@@ -15,10 +15,10 @@ from securebase.core.policy import Mode, OnDelete, Policy
 from securebase.core.subject import Subject
 from securebase.runtime.accounts import Account
 from securebase.runtime.effects import Effects, same_account
-from securebase.runtime.engine import Sources, account_and_subject, compose, policy_of, proven_account
+from securebase.runtime.engine import Sources, account_and_subject, compose, no_intents, policy_of, proven_account, with_omitted
 from securebase.runtime.objects import Entry
 from securebase.runtime.shared import Process
-from securebase.runtime.status import Written, priors
+from securebase.runtime.status import Written, omitted, priors
 
 log = logging.getLogger(__name__)
 
@@ -74,6 +74,8 @@ class Farewells:
         return self._finalised(kind, entry, account, subject, None)
 
     def _finalised(self, kind: Kind, entry: Entry, account: Account, subject: Subject, graph: Graph | None) -> Outcome | None:
+        if entry.subject is None and (left_out := omitted(entry.status)):
+            subject = with_omitted(subject, left_out, self.process.world(account, no_intents), graph)
         farewell = finalise(graph, subject, self.effects.world(entry, account), entry.memory)
         entry.account, entry.graph = account, None
         entry.subject = replace(subject, prior={result.prior.id: result.prior for result in farewell.results})

@@ -7,9 +7,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from securebase.core.conditions import READY, SYNCED
+from securebase.core.conditions import READY, SYNCED, Condition
 from securebase.core.graph import Graph
 from securebase.core.subject import Memory, Subject
+from securebase.core.verification import Figures
 from securebase.runtime.accounts import Account
 from securebase.runtime.queue import Key
 
@@ -18,9 +19,25 @@ FINALIZER = f"{PREFIX}finalizer"
 
 
 @dataclass(slots=True)
+class Verified:
+    """What a real client found, as far as this process has looked. Written by the verifier alone.
+
+    verdict    the condition `Verified` that the next pass writes; None = nothing to say
+    figures    of the last look that got any; `own_reads`: what was read since by the verifier itself
+    """
+
+    asked_at: float = 0.0
+    proven_at: float = 0.0
+    verdict: Condition | None = None
+    figures: Figures | None = None
+    own_reads: int = 0
+
+
+@dataclass(slots=True)
 class Entry:
     """One object. `graph`, `subject` and `account` are those of the last pass that got as far as a plan.
 
+    advice     `recommendations` and `unjudged` as the advisor last found them; None = not judged by this process yet
     settled    the last pass ended without anything left to do, so only a difference outside is a reason for another
     signature  what decides whether an event is an edit: generation, our annotations, deletion
     """
@@ -36,6 +53,8 @@ class Entry:
     drift: frozenset[str] = frozenset()
     drift_since: float = 0.0
     signature: tuple[Any, ...] = ()
+    verified: Verified = field(default_factory=Verified)
+    advice: Mapping[str, Any] | None = None
 
     @property
     def status(self) -> Mapping[str, Any]:

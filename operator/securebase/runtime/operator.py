@@ -20,6 +20,7 @@ from securebase.core.outcome import Outcome
 from securebase.runtime import account_passes, http
 from securebase.runtime.account_passes import AccountPasses
 from securebase.runtime.accounts import Accounts
+from securebase.runtime.advisor import Advisor
 from securebase.runtime.heartbeat import Heartbeat
 from securebase.runtime.lease import LeadershipLost, Lease
 from securebase.runtime.objects import Objects, account_name
@@ -27,10 +28,13 @@ from securebase.runtime.queue import Key, Reason, WorkQueue
 from securebase.runtime.reconciler import Reconciler
 from securebase.runtime.secrets import SecretWatch
 from securebase.runtime.sweeper import Sweeper
+from securebase.runtime.verifier import Verifier
 from securebase.telemetry.metrics import Metrics
 
 log = logging.getLogger(__name__)
 SWEEP_TICK = 1.0
+VERIFY_TICK = 1.0
+ADVICE_TICK = 10.0
 RECALL_SECONDS = 300.0
 DRAIN_SECONDS = 20.0
 LOST_LEADERSHIP = 70
@@ -58,6 +62,8 @@ class Parts:
     workers: int
     http_host: str
     http_port: int
+    verifier: Verifier | None = None
+    advisor: Advisor | None = None
 
 
 @dataclass(slots=True)
@@ -186,15 +192,16 @@ class Operator:
     async def _lead(self, pool: ThreadPoolExecutor) -> None:
         await self.parts.lease.acquire()
         workers = [asyncio.create_task(self._work(number, pool)) for number in range(self.parts.workers)]
-        keeping, sweeping = asyncio.create_task(self.parts.lease.keep()), asyncio.create_task(self._sweep())
+        keeping = asyncio.create_task(self.parts.lease.keep())
+        beside = [asyncio.create_task(self._sweep()), asyncio.create_task(self._verify()), asyncio.create_task(self._advise())]
         try:
-            done, _ = await asyncio.wait({keeping, sweeping, *workers}, return_when=asyncio.FIRST_COMPLETED)
+            done, _ = await asyncio.wait({keeping, *beside, *workers}, return_when=asyncio.FIRST_COMPLETED)
             if keeping in done and not self._stopping.is_set():
                 _exit_without_lease()
             for task in done:
                 task.result()
         finally:
-            for task in (keeping, sweeping, *workers):
+            for task in (keeping, *beside, *workers):
                 task.cancel()
 
     async def _work(self, number: int, pool: ThreadPoolExecutor) -> None:
@@ -244,6 +251,26 @@ class Operator:
                     self.queue.add(found, Reason.SWEEP)
             await asyncio.sleep(SWEEP_TICK)
 
+    async def _verify(self) -> None:
+        await self._watching.wait()
+        loop, verifier = asyncio.get_running_loop(), self.parts.verifier
+
+        def flipped(key: Key) -> None:
+            loop.call_soon_threadsafe(self.queue.add, key, Reason.SWEEP)
+
+        while True:
+            if verifier is not None:
+                verifier.start_due(flipped)
+            await asyncio.sleep(VERIFY_TICK)
+
+    async def _advise(self) -> None:
+        await self._watching.wait()
+        while (advisor := self.parts.advisor) is not None:
+            for key in await asyncio.to_thread(advisor.run):
+                self.queue.add(key, Reason.SWEEP)
+            await asyncio.sleep(ADVICE_TICK)
+        await asyncio.Event().wait()  # a task that ends is taken for one that failed
+
     # --- life
 
     async def _claim(self) -> None:
@@ -277,8 +304,10 @@ class Operator:
 
     async def _drain(self) -> None:
         self._stopping.set()
-        deadline = time.monotonic() + DRAIN_SECONDS
-        while self.parts.heartbeat.busy() and time.monotonic() < deadline:
+        deadline, verifier = time.monotonic() + DRAIN_SECONDS, self.parts.verifier
+        if verifier is not None:
+            verifier.stop()
+        while (self.parts.heartbeat.busy() or (verifier is not None and verifier.busy())) and time.monotonic() < deadline:
             await asyncio.sleep(0.1)
 
 

@@ -19,6 +19,9 @@ from securebase.core.outcome import Outcome, of_error, of_report
 from securebase.core.policy import Mode
 from securebase.core.reconcile import reconcile
 from securebase.core.subject import FIRST_POLL, NodeResult, Report
+from securebase.cost.book import PriceBook
+from securebase.cost.estimate import estimate_graph
+from securebase.runtime.advisor import advice_status
 from securebase.runtime.effects import Effects, same_account
 from securebase.runtime.engine import (
     PREFIX,
@@ -27,9 +30,9 @@ from securebase.runtime.engine import (
     Sources,
     compose,
     no_intents,
-    owned,
     policy_of,
     problem_of,
+    with_omitted,
 )
 from securebase.runtime.events import Recorder
 from securebase.runtime.farewells import Farewells
@@ -54,6 +57,7 @@ class Reconciler:
     sources: Sources
     effects: Effects
     farewells: Farewells
+    book: PriceBook
     clock: Callable[[], float]
 
     def run(self, key: Key, reason: Reason) -> Outcome | None:
@@ -102,7 +106,8 @@ class Reconciler:
         composed = compose(request, self.process, self.sources)
         same_account(entry, composed.account)
         if entry.subject is None and (left_out := omitted(entry.status)):
-            composed = self._with_omitted(composed, left_out)
+            subject = with_omitted(composed.subject, left_out, self.process.world(composed.account, no_intents), composed.graph)
+            composed = replace(composed, subject=subject)
         if entry.graph is None and entry.ours and policy.mode is Mode.ENFORCE and entry.at_rest() and not prunable(composed.graph, composed.subject):
             return self._taken_up(entry, composed)
         if policy.mode is Mode.ENFORCE and not entry.ours:
@@ -122,6 +127,11 @@ class Reconciler:
             entry.memory.seen.clear()  # whole configurations, of use only while something is under way
         self._note_shared(composed, report.results)
         written = self._written(kind, request, composed, report)
+        advice = advice_status(kind, request.spec, entry, written.outputs, self.clock())
+        written = replace(written, cost=self._cost(entry, composed), advice=advice)
+        told = entry.status.get("outputs") or {}
+        if outcome.name != "ready" and told.keys() - written.outputs.keys():
+            written = replace(written, outputs=told)  # what cannot be read now, or is being replaced, still serves as it was told
         entry.subject = replace(composed.subject, prior={node.prior.id: node.prior for node in report.results})
         self.effects.tell(entry, report)
         if not self.effects.publish(entry, written.outputs):
@@ -133,10 +143,18 @@ class Reconciler:
         """After a restart: what its status calls ready is compared by the next sweep, together with all the others."""
         entry.graph, entry.account, entry.subject, entry.settled = composed.graph, composed.account, composed.subject, True
         self._note_shared(composed, (NodeResult(prior, State.READY.value) for prior in composed.subject.prior.values()))
+        self.effects.price(entry, self._cost(entry, composed))
         labels = (entry.key.kind, entry.key.namespace, entry.key.name)
         self.effects.metrics.ready(*labels, True)
         self.effects.metrics.drift(*labels, 0, self.clock())
         return Outcome("taken_up", ())
+
+    def _cost(self, entry: Entry, composed: Composed) -> Mapping[str, Any]:
+        """What the object costs by its spec and the price book alone. While not all of it is known, what was told before stays."""
+        told: Mapping[str, Any] = entry.status.get("cost") or {}
+        if told and not composed.graph.complete:
+            return told
+        return estimate_graph(composed.graph, composed.subject.region, self.book).as_status()
 
     def _refresh_asked(self, entry: Entry) -> bool:
         asked = entry.annotations.get(f"{PREFIX}refresh", "")
@@ -151,13 +169,6 @@ class Reconciler:
             return
         there = {(result.prior.type, result.prior.external_id) for result in results if result.prior.role is Role.SHARED}
         self.process.shared.use(account, identity, used | there)
-
-    def _with_omitted(self, composed: Composed, left_out: frozenset[tuple[str, str]]) -> Composed:
-        """After a restart: the object with what its last status had no room for, found by identity."""
-        found = owned(composed.subject, self.process.world(composed.account, no_intents), sorted(left_out))
-        wave_of = composed.graph.removal_wave_of
-        priors = {name: replace(prior, wave=wave_of.get(name, 0)) for name, prior in found.items()}
-        return replace(composed, subject=replace(composed.subject, prior={**priors, **composed.subject.prior}))
 
     def _written(self, kind: Kind, request: Request, composed: Composed, report: Report) -> Written:
         acknowledged = dict(request.acknowledged)
@@ -189,11 +200,12 @@ def reconciler_of(
     sources: Sources,
     events: Recorder,
     metrics: Metrics,
+    book: PriceBook,
     clock: Callable[[], float],
 ) -> Reconciler:
     """A reconciler with the parts it is made of."""
     effects = Effects(process, kinds, objects, api, events, metrics, clock)
-    return Reconciler(process, sources, effects, Farewells(process, sources, effects), clock)
+    return Reconciler(process, sources, effects, Farewells(process, sources, effects), book, clock)
 
 
 def _paused() -> Outcome:

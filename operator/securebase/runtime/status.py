@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from securebase.core.conditions import merged
-from securebase.core.driver import State
+from securebase.core.driver import RETIRED, State
 from securebase.core.graph import Role
 from securebase.core.outcome import Outcome
 from securebase.core.plan import Action, Plan, Prior
@@ -19,6 +19,7 @@ LIMIT_BYTES = 60 * 1024
 FULL_ENTRIES = 50
 LISTED_ENTRIES = 500
 PLANNED_CHANGES = 50
+SHORT_TEXT, SHORT_DRIFT = 200, 8
 
 
 def priors(status: Mapping[str, Any]) -> dict[str, Prior]:
@@ -44,7 +45,10 @@ def _prior(entry: Mapping[str, Any]) -> Prior:
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """What a pass contributes to a status besides conditions."""
+    """What a pass contributes to a status besides conditions.
+
+    advice  fields of the kind's own; one that is empty is taken out
+    """
 
     results: Sequence[NodeResult]
     plan: Plan | None
@@ -54,6 +58,8 @@ class Written:
     acknowledged: Mapping[str, str]
     tasks: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     observing: bool = False
+    cost: Mapping[str, Any] = field(default_factory=dict)
+    advice: Mapping[str, Any] = field(default_factory=dict)
 
 
 def status_of(before: Mapping[str, Any], outcome: Outcome, written: Written | None, generation: int, now: str) -> dict[str, Any]:
@@ -68,8 +74,10 @@ def status_of(before: Mapping[str, Any], outcome: Outcome, written: Written | No
         region=written.region,
         outputs=dict(written.outputs),
         acknowledged=dict(written.acknowledged),
+        cost=dict(written.cost),
         **{name: dict(told) for name, told in written.tasks.items()},
     )
+    status = {name: value for name, value in (status | dict(written.advice)).items() if value or name not in written.advice}
     plan = _plan(written.plan, everything=written.observing) if written.plan is not None else None
     if plan is None:
         status.pop("plan", None)
@@ -102,12 +110,19 @@ def _optional(**values: Any) -> dict[str, Any]:
 
 
 def _resources(results: Sequence[NodeResult]) -> list[dict[str, Any]]:
-    """Full entries for what is not ready or drifts (the first 50), then the rest as far as there is room; ordered by wave and id."""
-    loud = [result for result in results if result.state != State.READY.value or result.drift]
+    """Full entries for what is not ready, drifts or was replaced (the first 50), then the rest as far as there is room; ordered by wave and id.
+
+    What was ever replaced comes first: neither name nor owner tag tells which incarnation is the one that counts."""
+    loud = [result for result in results if result.state != State.READY.value or result.drift or result.prior.retired_at]
     full = {id(result) for result in loud[:FULL_ENTRIES]}
-    chosen = [*loud, *(result for result in results if result.state == State.READY.value and not result.drift)][:LISTED_ENTRIES]
+    quiet = [result for result in results if result.state == State.READY.value and not result.drift and not result.prior.retired_at]
+    chosen = sorted([*loud, *quiet], key=lambda result: not _irreplaceable(result.prior))[:LISTED_ENTRIES]
     entries = [_entry(result, id(result) in full) for result in chosen]
     return sorted(entries, key=lambda entry: (entry.get("wave", 0), entry["id"]))
+
+
+def _irreplaceable(prior: Prior) -> bool:
+    return bool(prior.incarnation or prior.snapshot or RETIRED in prior.id)
 
 
 def entry_of(prior: Prior, state: str) -> dict[str, Any]:
@@ -153,17 +168,28 @@ def _text(value: Any) -> str:
 
 
 def _bounded(status: dict[str, Any]) -> dict[str, Any]:
-    """Below 64 KiB whatever the object's size: first the memory of what was applied goes, then entries of what is ready."""
+    """Below 64 KiB whatever the object's size: first the memory of what was applied goes, then the length of what is told, then entries of
+    what is ready, then others."""
     if _size(status) <= LIMIT_BYTES:
         return status
     entries = [{name: value for name, value in entry.items() if name != "applied"} for entry in status["resources"]]
     status["resources"] = entries
-    quiet = [entry for entry in entries if entry["state"] == State.READY.value]
-    while quiet and _size(status) > LIMIT_BYTES:
-        dropped = {entry["id"] for entry in quiet[-50:]}
-        quiet = quiet[:-50]
+    if _size(status) > LIMIT_BYTES:
+        entries = status["resources"] = [_shortened(entry) for entry in entries]
+        if "plan" in status:
+            status["plan"] = status["plan"] | {"changes": [_shortened(change) for change in status["plan"]["changes"]]}
+    leaving = sorted((entry for entry in entries if not _irreplaceable(_prior(entry))), key=lambda entry: entry["state"] == State.READY.value)
+    while leaving and _size(status) > LIMIT_BYTES:
+        dropped = {entry["id"] for entry in leaving[-50:]}
+        leaving = leaving[:-50]
         status["resources"] = [entry for entry in status["resources"] if entry["id"] not in dropped]
     return status
+
+
+def _shortened(told: Mapping[str, Any]) -> dict[str, Any]:
+    """With the first words and the first drifted paths only."""
+    cut = {name: value[:SHORT_TEXT] for name, value in told.items() if name in ("message", "have", "want")}
+    return {**told, **cut} | _optional(drift=told.get("drift", [])[:SHORT_DRIFT])
 
 
 def _size(status: Mapping[str, Any]) -> int:

@@ -30,7 +30,10 @@ class CacheReading:
 
 
 _GAUGES = {
-    "up": ("securebase_cache_up", "1 when a client logged in with the published credentials, else 0; absent while the cache cannot be reached"),
+    "up": (
+        "securebase_cache_up",
+        "1 when a client gets in with the published credentials and gets what it wrote, else 0; absent while the cache cannot be reached",
+    ),
     "last_verified": ("securebase_cache_last_verified_timestamp_seconds", "When a client last proved that the cache works"),
     "hit_ratio": ("securebase_cache_hit_ratio", "Share of the reads since the last look that found their key; absent without reads"),
     "memory_used": ("securebase_cache_memory_used_bytes", "Memory the engine uses for data and overhead"),

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Any, cast
 
 from securebase.clients.aws import AwsScope
-from securebase.cost.collect import CacheMetrics
+from securebase.cost.collect import CacheMetrics, Watched
 
 HOUR = 3_600
 NOW = 1_700_000_000.0 // HOUR * HOUR + 1_234
@@ -31,7 +31,7 @@ def points(id: str, *values: float, status: str = "Complete", first: int = 1) ->
 
 
 def read(answering: Answering) -> Any:
-    return CacheMetrics(cast(AwsScope, answering), lambda: NOW).measured({"rg": ["rg-001"]})["rg"]
+    return CacheMetrics(cast(AwsScope, answering), lambda: NOW).measured({"rg": Watched(("rg-001",))})["rg"]
 
 
 def test_a_series_goes_on_over_pages() -> None:

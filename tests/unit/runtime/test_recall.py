@@ -18,6 +18,7 @@ from securebase.clients.kubernetes import Gone, Kubernetes
 from securebase.clients.limits import RateLimiter
 from securebase.core.breakers import MassDeletion
 from securebase.core.errors import Denied, Transient
+from securebase.cost.book import PriceBook
 from securebase.kinds.registry import KINDS
 from securebase.resources.registry import Drivers, aws_drivers
 from securebase.runtime.account_passes import AccountPasses
@@ -85,7 +86,8 @@ class Cluster:
         if self.refusal is not None:
             raise self.refusal
         found = set(self.there) if plural == "cdndistributions" else set()
-        self.meanwhile()
+        if plural == "cdndistributions":
+            self.meanwhile()
         return found
 
 
@@ -117,7 +119,7 @@ def _parts(api: Kubernetes, list_names: Callable[[str], Collection[tuple[str, st
         objects=objects,
         account_objects=account_objects,
         accounts=accounts,
-        reconciler=reconciler_of(process, kinds, objects, api, sources, events, metrics, _clock),
+        reconciler=reconciler_of(process, kinds, objects, api, sources, events, metrics, PriceBook(), _clock),
         account_passes=AccountPasses(accounts, account_objects, objects, api, events, metrics, _clock),
         sweeper=Sweeper(process, objects, metrics, _clock),
         lease=Lease(api, "system", "lease", "pod", 15.0, 10.0, _clock),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 from securebase.core.conditions import READY, Condition
 from securebase.core.graph import Role
@@ -44,3 +45,12 @@ def test_3000_resources_stay_below_64_kib_and_what_is_not_ready_comes_first() ->
     assert status["resourceCounts"] == {"FAILED": 80, "READY": 3000}
     told = [entry for entry in status["resources"] if entry.get("message")]
     assert len(told) <= FULL_ENTRIES and sum(1 for entry in status["resources"] if entry["state"] == "FAILED") == 80
+
+
+def test_cost_and_advice_are_told_and_taken_back() -> None:
+    advised = replace(written(), cost={"monthlyUsd": "1.00"}, advice={"recommendations": [{"type": "TooBig"}], "unjudged": []})
+    first = status_of({}, READY_OUTCOME, advised, 1, "t1")
+    assert (first["cost"], first["recommendations"]) == ({"monthlyUsd": "1.00"}, [{"type": "TooBig"}]) and "unjudged" not in first
+    assert status_of(first, READY_OUTCOME, advised, 1, "t2") == first
+    over = status_of(first, READY_OUTCOME, replace(written(), advice={"recommendations": None}), 1, "t2")
+    assert "recommendations" not in over and over["cost"] == first["cost"]

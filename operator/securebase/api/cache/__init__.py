@@ -175,14 +175,20 @@ class RotationStatus(StatusModel):
 class Recommendation(StatusModel):
     """One piece of advice from measured facts."""
 
+    type: str
+    """TooSmall, TooBig or CheaperEngine."""
     reason: str
-    """TooSmall or TooBig."""
-    message: str
+    """Why, in figures."""
+    engine: str | None = None
+    """Engine to change to, or to stay with."""
     node_type: str | None = None
-    """Node type to change to."""
-    monthly_usd: str | None = None
-    """What the change costs a month, negative where it saves."""
+    """Node type to change to, or to stay with."""
+    monthly_change_usd: str | None = None
+    """What the change costs a month, negative where it saves; unknown when omitted."""
+    missing: str | None = None
+    """The price that is not known."""
     measured_at: Timestamp | None = None
+    """End of the hours that the figures are of."""
 
 
 class CacheClusterStatus(ResourceStatusBlock):
@@ -190,6 +196,10 @@ class CacheClusterStatus(ResourceStatusBlock):
 
     rotation: RotationStatus | None = None
     recommendations: Annotated[tuple[Recommendation, ...], Atomic()] = ()
+    unjudged: Annotated[tuple[str, ...], Atomic()] = ()
+    """What could not be judged for lack of data."""
+    sized_at: Timestamp | None = None
+    """When node type or engine last changed: what was measured before says nothing about what runs now."""
 
 
 class CacheCluster(KubernetesObject):

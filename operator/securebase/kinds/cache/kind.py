@@ -7,8 +7,9 @@ from types import MappingProxyType
 
 from securebase.api.cache import CacheCluster, CacheClusterSpec
 from securebase.core.graph import Graph
-from securebase.core.kind import Context, Facts, Needs, PolicyDefaults
+from securebase.core.kind import AdviceSubject, Context, Facts, Needs, PolicyDefaults
 from securebase.core.policy import OnDelete
+from securebase.kinds.cache import advice
 from securebase.kinds.cache.access import access_nodes
 from securebase.kinds.cache.alarms import alarm_nodes, members
 from securebase.kinds.cache.group import group_nodes
@@ -68,11 +69,15 @@ class CacheClusterKind:
         )
 
     def outputs(self, spec: CacheClusterSpec, attributes: Mapping[str, Mapping[str, str]]) -> Mapping[str, str]:
-        """What is known so far: id, arn, host, readerHost, port, engineVersion, members, connectionSecret, secretArn."""
+        """What is known so far: id, arn, host, readerHost, port, nodeType, engine, engineVersion, members, connectionSecret, secretArn."""
         group, login = attributes.get(GROUP, {}), spec.auth.users[0].name if spec.auth.users else ""
-        known = {name: group.get(name, "") for name in ("id", "arn", "host", "readerHost", "port", "engineVersion", "members")}
+        known = {name: group.get(name, "") for name in ("id", "arn", "host", "readerHost", "port", "nodeType", "engine", "engineVersion", "members")}
         known |= {
             "connectionSecret": attributes.get(CONNECTION, {}).get("name", ""),
             "secretArn": attributes.get(f"secret-{login}" if login else "secret", {}).get("arn", ""),
         }
         return {name: value for name, value in known.items() if value}
+
+    def advice_subject(self, spec: CacheClusterSpec, outputs: Mapping[str, str]) -> AdviceSubject | None:
+        """Satisfies `core.kind.Advises`."""
+        return advice.advice_subject(spec, outputs)

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+import re
+from dataclasses import replace
+from typing import Any, Final, Protocol
 
 from securebase.core.driver import Target, incarnated_name
 from securebase.resources.tagging import unresolved
+
+_COUNTED: Final = re.compile(r"-([1-9][0-9]{0,3})$")
 
 
 class Named(Protocol):
@@ -30,4 +34,8 @@ def made_as(want: Named, target: Target[Any], limit: int) -> str:
 def told_name(outside: str, target: Target[Any], limit: int) -> str:
     """A name read outside, as the model says it: an incarnation's name counts as the wanted one."""
     want = target.desired
-    return str(want.name) if want is not None and outside == made_as(want, target, limit) else outside
+    if want is None or unresolved(want.name):
+        return outside
+    counted = _COUNTED.search(outside)
+    known = {0, target.incarnation, int(counted[1]) if counted else 0}  # a status that was lost no longer counts
+    return str(want.name) if outside in {incarnated_name(want.name, replace(target, incarnation=number), limit) for number in known} else outside

@@ -143,9 +143,8 @@ class ReplicationGroupDriver:
             return replace(observed, value=have)
         group = self._take(observed.external_id, have, step)
         after = replace(have, **step.brings)
-        if unreached(want, after):
-            raise Waiting("Modifying", f"ElastiCache takes one change at a time: {step.fields} first", _LOOK_AGAIN)
-        return self._changed(target, observed, Read(group, read.clusters), after)
+        changed = self._changed(target, observed, Read(group, read.clusters), after)
+        return replace(changed, left=frozenset(unreached(want, after)))
 
     def delete(self, target: Target[ReplicationGroup], observed: Observed[ReplicationGroup]) -> Observed[ReplicationGroup] | None:
         """Ask for its removal, which takes minutes; its automatic snapshots go with it."""
@@ -195,6 +194,8 @@ class ReplicationGroupDriver:
         if not name:
             return None
         read = self._by_id(name)
+        if read is None and not target.external_id and (successor := self._tags.owned(target.identity).get(target.node)):
+            read = self._by_id(successor)  # a status that was lost: only the owner tag still knows that it was replaced
         if read is None:
             self._groups.drop(name)
             return None

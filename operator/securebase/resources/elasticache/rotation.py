@@ -230,8 +230,8 @@ class Situation:
 
     @property
     def moved(self) -> bool:
-        """Whether somebody changed what lets clients in since `base` was noted."""
-        return self.record.base != self.access.stamp
+        """Whether somebody changed the token since `base` was noted. A read may be older than that: then it tells nothing."""
+        return seconds(self.access.modified) > seconds(self.record.base.rpartition("/")[2])
 
 
 def rotation_move(want: Credential, at: Situation) -> Move:
@@ -354,7 +354,9 @@ def _setting(at: Situation) -> Move:
         if at.proven is False:
             return Move(Do.GIVE_UP, "ChangedOutside", "somebody else changed the token meanwhile; it is rotated again", version=record.in_force)
         return Move(Do.ALONE, "Retiring", "the cache accepts the new value alone", version=record.in_force)
-    return _wait(at, "Retiring", "watching the cache") if at.asked and at.waited < LOOK_SECONDS else _set(record.in_force, False)
+    if at.waited < LOOK_SECONDS and (at.asked or not access.user):
+        return _wait(at, "Retiring", "watching whether the cache has dropped the value before")
+    return _set(record.in_force, False)
 
 
 def _set(version: str, cut: bool) -> Move:

@@ -1,0 +1,489 @@
+"""What holds data: a replacement starts from a snapshot and outlives every crash, secrets reach whom they are for and nobody else, steps of its own."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, ClassVar
+
+import pytest
+
+from securebase.core.diff import Change
+from securebase.core.driver import IN_USE, Answer, Driver, Observed, Saved, State, Target, incarnated_name
+from securebase.core.errors import Terminal, Transient, Waiting
+from securebase.core.fields import SecretValue
+from securebase.core.finalise import finalise
+from securebase.core.graph import Graph, Node, Ref, Role, SecretFrom
+from securebase.core.outcome import of_report
+from securebase.core.plan import Prior
+from securebase.core.policy import Mode, OnDelete, Policy
+from securebase.core.removal import SHARED_PATIENCE_SECONDS
+from securebase.core.subject import FIRST_POLL, Report
+from securebase.runtime.shared import SharedUse
+from tests.unit.core.fake import IDENTITY, Bench, FakeWorld, Thing, ThingDriver, node, states, thing
+
+GRACE = 3600.0
+PASSWORD = "hunter2-hunter2"
+
+
+class Killed(BaseException):
+    """The process ends here."""
+
+
+@dataclass(slots=True)
+class Vaults(FakeWorld):
+    """An outside with vaults, whose `intend` is what a status would hold after a crash."""
+
+    snapshots: dict[str, str] = field(default_factory=dict)
+    done: set[str] = field(default_factory=set)
+    asked: list[str] = field(default_factory=list)
+    restored: dict[str, str] = field(default_factory=dict)
+    final: list[str] = field(default_factory=list)
+    advanced: list[float] = field(default_factory=list)
+    due_from: float = 0.0
+    password: SecretValue = field(default_factory=lambda: SecretValue(PASSWORD, "v1"))
+    stored: dict[str, Prior] = field(default_factory=dict)
+    kill_after: str = ""
+    kills: int = 0
+
+    def driver(self, type: str, region: str) -> Driver:
+        return VaultDriver(self) if type == VaultDriver.type else ThingDriver(self.outside)
+
+    def intend(self, *priors: Prior) -> None:
+        self.stored |= {prior.id: prior for prior in priors}
+        self.happened("successor" if any(not prior.external_id for prior in priors) else "name")
+
+    def happened(self, what: str) -> None:
+        if what == self.kill_after:
+            self.kill_after = ""
+            self.kills += 1
+            raise Killed(what)
+
+
+class VaultDriver(ThingDriver):
+    """The driver of `fake/vault`: a thing that holds data."""
+
+    type: ClassVar[str] = "fake/vault"
+    REPLACED_GRACE_SECONDS = GRACE
+
+    def __init__(self, vaults: Vaults) -> None:
+        super().__init__(vaults.outside)
+        self.vaults = vaults
+
+    def _one(self, target: Target[Any]) -> Answer:
+        if target.node in self.outside.failing:
+            return self.outside.failing[target.node]
+        key = target.external_id if target.external_id in self.outside.things else None
+        if key is None and not target.external_id and target.desired is not None:
+            key = self.outside.by_name(incarnated_name(target.desired.name, target, 40))
+        return self._told(key, target) if key else None
+
+    def _told(self, key: str, target: Target[Any]) -> Observed[Thing]:
+        seen = self._observed(key)
+        if target.desired is not None and seen.value.name == incarnated_name(target.desired.name, target, 40):
+            seen = replace(seen, value=replace(seen.value, name=target.desired.name))
+        now, at = self.vaults.time, self.vaults.due_from
+        due, again = ("turn", 0.0) if at and now >= at else ("", at)
+        return replace(seen, secrets={"password": self.vaults.password}, due=due, again_at=again)
+
+    def create(self, target: Target[Any], token: str) -> Observed[Any]:
+        want = target.want()
+        assert not target.restore_from or target.restore_from in self.vaults.done, "started from what was not saved"
+        made = super().create(replace(target, desired=replace(want, name=incarnated_name(want.name, target, 40))), token)
+        self.vaults.restored.setdefault(made.external_id, target.restore_from)
+        self.vaults.happened("create")
+        return self._told(made.external_id, target)
+
+    def update(self, target: Target[Any], observed: Observed[Any], changes: Sequence[Change]) -> Observed[Any]:
+        return self._told(super().update(target, observed, changes).external_id, target)
+
+    def snapshot(self, target: Target[Any], observed: Observed[Any], name: str) -> Saved:
+        if name not in self.vaults.snapshots:
+            self.vaults.asked.append(name)
+            self.vaults.snapshots[name] = observed.external_id
+            self.vaults.happened("asked")
+        if name not in self.vaults.done:
+            return Saved.UNDER_WAY
+        self.vaults.happened("saved")
+        return Saved.DONE
+
+    def delete_with_snapshot(self, target: Target[Any], observed: Observed[Any], name: str) -> Observed[Any] | None:
+        self.vaults.final.append(name)
+        return self.delete(target, observed)
+
+    def advance(self, target: Target[Any], observed: Observed[Any]) -> Observed[Any]:
+        self.vaults.advanced.append(self.vaults.time)
+        self.vaults.due_from = 0.0
+        return self._told(observed.external_id, target)
+
+
+def vault(name: str = "a", **fields: Any) -> Node:
+    return Node(name, VaultDriver.type, thing(name, **fields), guards=True)
+
+
+class Life:
+    """One object with a vault and who uses it, through crashes: a new process knows what its status says and nothing else."""
+
+    def __init__(self) -> None:
+        self.world = Vaults()
+        self.bench = Bench(world=self.world)
+        self.run("round")
+        self.hash = self.run("square").plan.hash
+
+    def run(self, shape: str, *, wait: float = 120.0, **more: Any) -> Report:
+        """One pass with the approval at hand."""
+        self.world.stored = dict(self.bench.subject.prior)
+        return self.bench.run(vault(shape=shape), node("b", partner=Ref("a", "id")), approved=getattr(self, "hash", ""), wait=wait, **more)
+
+    def crash(self, shape: str, after: str) -> None:
+        self.world.kill_after = after
+        for _ in range(5):
+            try:
+                self.run(shape)
+            except Killed:
+                self.bench = Bench(world=self.world, subject=replace(self.bench.subject, prior=self.world.stored))
+                return
+            self.world.done |= set(self.world.asked)
+        raise AssertionError(f"never came to {after}")
+
+    def until_settled(self, shape: str) -> Report:
+        for _ in range(6):
+            self.world.done |= set(self.world.asked)
+            self.finish()
+            report = self.run(shape)
+        return report
+
+    def finish(self) -> None:
+        """What is being made outside is ready."""
+        for key, (owner, value, _) in list(self.world.outside.things.items()):
+            self.world.outside.things[key] = owner, value, State.READY
+
+    @property
+    def shapes(self) -> list[str]:
+        """Shapes of the vaults that exist, oldest first."""
+        return [value.shape for key, (_, value, _) in self.world.outside.things.items() if key in self.world.restored]
+
+    @property
+    def partner(self) -> str:
+        key = self.world.outside.by_name("b")
+        assert key is not None
+        return self.world.outside.things[key][1].partner
+
+
+def why(report: Report, name: str = "a") -> str:
+    return next(result.reason for result in report.results if result.prior.id == name)
+
+
+def test_a_replacement_waits_for_its_snapshot_and_stands_beside_the_old_one() -> None:
+    life = Life()
+    first = life.run("square")
+    assert life.world.stored["a"].snapshot == life.world.asked[0], "its name is stored before it is asked for"
+    assert life.world.stored["a"].external_id == "t-1"
+    assert why(first) == "Snapshotting" and of_report(first, life.bench.policy).name == "waiting"
+    assert why(life.run("square")) == "Snapshotting" and len(life.world.asked) == 1 and life.shapes == ["round"]
+    life.world.done.add(life.world.asked[0])
+    life.world.outside.born = State.PENDING
+    made = life.run("square")
+    assert states(made)["a"] == "PENDING" and life.shapes == ["round", "square"] and life.partner == "t-3"
+    assert life.world.restored["t-3"] == life.world.asked[0]
+    assert [value.name for key, (_, value, _) in life.world.outside.things.items() if key != "t-2"] == ["a", "a-1"]
+    assert life.bench.subject.prior["a"].snapshot == life.world.asked[0], "until it is ready, it may have to be made again from it"
+    life.finish()
+    ready = life.run("square")
+    assert states(ready)["a"] == "READY" and life.bench.subject.prior["a"].snapshot == "" and len(life.world.asked) == 1
+
+
+def test_the_snapshot_is_asked_for_after_its_name_was_stored() -> None:
+    life = Life()
+    life.crash("square", "name")
+    assert life.world.asked == [] and life.bench.subject.prior["a"].snapshot
+
+
+@pytest.mark.parametrize("after", ["name", "asked", "saved", "successor", "create"])
+def test_after_a_crash_at_any_step_there_is_one_successor_from_the_one_snapshot(after: str) -> None:
+    life = Life()
+    life.world.outside.born = State.PENDING
+    life.crash("square", after)
+    report = life.until_settled("square")
+    assert life.world.kills == 1 and len(life.world.asked) == 1
+    assert life.shapes == ["round", "square"] and life.world.restored["t-3"] == life.world.asked[0] and life.partner == "t-3"
+    assert states(report) == {"a": "READY", "b": "READY", "a~0": "READY"} and why(report, "a~0") == "Replaced"
+    life.run("square", wait=GRACE)
+    assert life.shapes == ["square"] and "a~0" not in life.bench.subject.prior
+
+
+def test_two_crashes_in_one_replacement_still_make_one_successor() -> None:
+    life = Life()
+    for after in ("asked", "create"):
+        life.crash("square", after)
+    life.until_settled("square")
+    assert life.world.kills == 2 and len(life.world.asked) == 1 and life.shapes == ["round", "square"]
+
+
+def test_the_grace_begins_when_everybody_has_moved_and_the_old_one_goes_without_a_second_approval() -> None:
+    life = Life()
+    life.world.outside.born = State.PENDING
+    life.run("square")
+    life.world.done |= set(life.world.asked)
+    life.run("square")
+    assert "a-1" in {value.name for _, value, _ in life.world.outside.things.values()}
+    for _ in range(3):  # its making takes longer than the grace
+        report = life.run("square", wait=GRACE)
+        assert life.shapes == ["round", "square"] and states(report)["a~0"] == "WAITING"
+    life.finish()
+    report = life.run("square")
+    told = next(result for result in report.results if result.prior.id == "a~0")
+    assert told.reason == "Replaced" and told.after == GRACE and "60 min" in told.message
+    assert life.shapes == ["round", "square"] and told.prior.retired_at == int(life.world.time)
+    life.run("square", wait=GRACE / 2)
+    assert life.shapes == ["round", "square"]
+    assert life.run("square", wait=GRACE / 2).removed == ("a~0",)
+    assert life.shapes == ["square"] and life.world.final == []
+
+
+def test_a_spec_that_goes_back_midway_leaves_nothing_behind_and_a_later_replacement_saves_anew() -> None:
+    life = Life()
+    life.run("square")
+    life.world.done |= set(life.world.asked)
+    report = life.run("round")
+    assert states(report) == {"a": "READY", "b": "READY"} and life.shapes == ["round"] and life.bench.subject.prior["a"].snapshot == ""
+    life.until_settled("round")
+    assert life.world.outside.made == 2
+    assert why(life.run("square")) == "Snapshotting"
+    life.until_settled("square")
+    assert len(life.world.asked) == 2 and life.world.restored["t-3"] == life.world.asked[1]
+
+
+def test_a_replacement_that_nobody_approves_saves_nothing() -> None:
+    life = Life()
+    life.hash = ""
+    life.run("square")
+    assert life.world.asked == [] and life.shapes == ["round"]
+
+
+@pytest.mark.parametrize("problem", [Transient("Down", "down"), Terminal("Full", "no capacity")], ids=["transient", "terminal"])
+def test_a_successor_that_cannot_be_made_yet_is_made_from_the_same_snapshot_later(problem: Exception) -> None:
+    life = Life()
+    life.run("square")
+    life.world.done |= set(life.world.asked)
+    life.world.outside.failing["create a"] = problem
+    life.run("square")
+    assert life.shapes == ["round"] and life.bench.subject.prior["a"].snapshot == life.world.asked[0]
+    life.world.outside.failing.clear()
+    life.until_settled("square")
+    assert life.shapes == ["round", "square"] and len(life.world.asked) == 1 and life.world.restored["t-3"] == life.world.asked[0]
+
+
+def test_only_looking_in_between_forgets_neither_the_old_one_nor_what_the_successor_starts_from() -> None:
+    life = Life()
+    life.crash("square", "successor")
+    life.bench.policy = Policy(mode=Mode.OBSERVE)
+    life.run("square")
+    life.bench.policy = Policy()
+    life.until_settled("square")
+    assert life.world.restored["t-3"] == life.world.asked[0]
+    began = life.bench.subject.prior["a~0"].retired_at
+    life.bench.policy = Policy(mode=Mode.OBSERVE)
+    life.run("square")
+    assert life.bench.subject.prior["a~0"].retired_at == began > 0
+    life.run("square", complete=False)
+    assert "a~0" in life.bench.subject.prior, "what was not composed is not forgotten"
+    life.bench.policy = Policy()
+    assert life.run("square").removed == () and life.shapes == ["round", "square"]
+
+
+def test_at_its_end_it_leaves_one_last_snapshot_where_the_policy_says_so() -> None:
+    life = Life()
+    life.until_settled("round")
+    subject = replace(life.bench.subject, policy=Policy(on_delete=OnDelete.SNAPSHOT))
+    done = finalise(None, subject, life.world, life.bench.memory)
+    assert done.done and set(done.removed) == {"a", "b"} and len(life.world.final) == 1 and life.world.asked == []
+    assert len(life.world.final[0]) <= 40 and life.world.final[0][0].isalpha()
+
+
+def test_at_its_end_nothing_is_saved_where_the_policy_says_delete() -> None:
+    life = Life()
+    assert finalise(None, life.bench.subject, life.world, life.bench.memory).done and life.world.final == []
+
+
+def resting(**options: Any) -> Bench:
+    """A vault at rest whose next step is due an hour from now."""
+    bench = Bench(world=Vaults(), **options)
+    bench.run(vault())
+    assert isinstance(bench.world, Vaults)
+    bench.world.due_from = bench.world.time + 3600
+    return bench
+
+
+def vaults(bench: Bench) -> Vaults:
+    assert isinstance(bench.world, Vaults)
+    return bench.world
+
+
+def test_a_step_of_its_own_is_taken_when_it_is_due_and_once() -> None:
+    bench = resting()
+    report = bench.run(vault())
+    assert vaults(bench).advanced == [] and of_report(report, bench.policy).after == pytest.approx(3480)
+    bench.run(vault(), wait=3480)
+    bench.run(vault())
+    assert len(vaults(bench).advanced) == 1
+
+
+def test_the_time_of_the_next_step_wakes_a_pass_that_only_looks_at_what_moves() -> None:
+    bench = resting()
+    bench.run(vault())
+    bench.world.outside.reads.clear()
+    bench.run(vault(), progress_only=True)
+    assert bench.world.outside.reads == [] and vaults(bench).advanced == []
+    bench.run(vault(), progress_only=True, wait=3600)
+    assert len(vaults(bench).advanced) == 1
+
+
+@pytest.mark.parametrize("mode", [Mode.OBSERVE, Mode.PAUSED])
+def test_nobody_who_only_looks_takes_a_step(mode: Mode) -> None:
+    bench = resting()
+    bench.policy = Policy(mode=mode)
+    bench.run(vault(), wait=4000)
+    assert vaults(bench).advanced == []
+
+
+def test_no_step_is_taken_while_drift_is_held_and_nobody_asks_every_second_whether_it_still_is() -> None:
+    bench = resting()
+    bench.world.outside.change("a", keep_days=30)
+    report = bench.run(vault(), wait=4000)
+    assert vaults(bench).advanced == [] and report.drift == ("a.keepDays",)
+    assert next(result.after for result in report.results) is None
+    report = bench.run(vault(), approved=report.plan.hash)
+    assert vaults(bench).advanced == [] and next(result.after for result in report.results) == FIRST_POLL
+    bench.run(vault())
+    assert len(vaults(bench).advanced) == 1
+
+
+def test_a_step_that_fails_is_this_resources_trouble_alone() -> None:
+    class Stuck(VaultDriver):
+        def advance(self, target: Target[Any], observed: Observed[Any]) -> Observed[Any]:
+            raise Transient("Down", "down")
+
+    class StuckWorld(Vaults):
+        def driver(self, type: str, region: str) -> Driver:
+            return Stuck(self) if type == VaultDriver.type else ThingDriver(self.outside)
+
+    bench = Bench(world=StuckWorld())
+    bench.run(vault())
+    vaults(bench).due_from = bench.world.time
+    assert states(bench.run(vault(), node("c"))) == {"a": "FAILED", "c": "READY"}
+
+
+def keeper(**fields: Any) -> Node:
+    """Who is told the secret."""
+    return node("keeper", password=SecretFrom("a", "password"), **fields)
+
+
+def test_a_secret_reaches_whom_it_is_for_and_stands_nowhere_else() -> None:
+    bench = Bench(world=Vaults())
+    seen = [bench.run(vault(), keeper()), bench.run(vault(), keeper())]
+    key = bench.world.outside.by_name("keeper")
+    assert key is not None and bench.world.outside.things[key][1].password == SecretValue(PASSWORD, "v1")
+    vaults(bench).password = SecretValue(PASSWORD.upper(), "v2")
+    bench.policy = Policy(mode=Mode.OBSERVE)
+    seen.append(bench.run(vault(), keeper()))
+    bench.policy = Policy()
+    seen.append(bench.run(vault(), keeper()))
+    assert bench.world.outside.things[key][1].password == SecretValue(PASSWORD.upper(), "v2")
+    assert seen[-1].updated == ("keeper",) and seen[-1].corrected == ()
+    for report in seen:
+        changes = [(change.have, change.want) for step in report.plan.steps for change in step.changes]
+        told = f"{report!r} {json.dumps(report.attributes)} {changes} {[str(want) for _, want in changes]} {report.plan.hash}"
+        assert PASSWORD not in told.lower()
+        assert "password" not in report.attributes["a"]
+    assert PASSWORD not in repr(bench.subject).lower() and PASSWORD not in repr(bench.memory).lower()
+
+
+def test_who_needs_a_secret_waits_until_it_is_there() -> None:
+    bench = Bench(world=Vaults())
+    bench.world.outside.failing["create a"] = Terminal("No", "no")
+    report = bench.run(vault(), keeper())
+    assert states(report) == {"a": "FAILED", "keeper": "WAITING"} and bench.world.outside.by_name("keeper") is None
+
+
+@pytest.mark.parametrize(
+    ("now", "outdated"),
+    [
+        ({}, False),
+        ({"a": {"members": "x:primary"}}, False),
+        ({"a": {"members": "y:primary"}}, True),
+        ({"a": {}}, True),
+        ({"b": {"members": "y:primary"}}, False),
+    ],
+    ids=["unknown", "same", "others", "none any more", "another node"],
+)
+def test_a_graph_is_outdated_by_what_is_known_to_be_another(now: Mapping[str, Mapping[str, str]], outdated: bool) -> None:
+    assert Graph([node("a")], gathered={"a": {"members": "x:primary"}}).outdated(now) is outdated
+
+
+def test_a_graph_that_gathered_nothing_is_outdated_once_there_is_something() -> None:
+    graph = Graph([node("a")], gathered={"a": {"members": ""}})
+    assert not graph.outdated({"a": {"id": "t-1"}}) and graph.outdated({"a": {"members": "x:primary"}})
+
+
+IN_USE_NOW = Waiting(IN_USE, "somebody uses it", 15.0)
+
+
+def sharing() -> Bench:
+    """One shared thing that the spec no longer wants and AWS calls in use."""
+    bench = Bench()
+    bench.run(node("a"), node("s", role=Role.SHARED))
+    bench.world.outside.failing["delete s"] = IN_USE_NOW
+    return bench
+
+
+def test_a_shared_thing_in_use_is_tried_for_a_while_and_then_let_go() -> None:
+    bench = sharing()
+    assert states(bench.run(node("a")))["s"] == "WAITING"
+    assert states(bench.run(node("a"), wait=SHARED_PATIENCE_SECONDS))["s"] == "WAITING"
+    assert "s" not in states(bench.run(node("a"), wait=1.0)) and bench.world.outside.by_name("s") is not None
+
+
+def test_waiting_for_its_turn_uses_up_no_patience() -> None:
+    bench = sharing()
+    bench.world.outside.born = State.PENDING
+    report = bench.run(node("a"), node("c"))
+    assert states(report)["s"] == "WAITING"
+    bench.run(node("a"), node("c"), wait=2 * SHARED_PATIENCE_SECONDS)
+    key = bench.world.outside.by_name("c")
+    assert key is not None
+    owner, value, _ = bench.world.outside.things[key]
+    bench.world.outside.things[key] = owner, value, State.READY
+    report = bench.run(node("a"), node("c"))
+    assert states(report)["s"] == "WAITING" and why(report, "s") == IN_USE
+    del bench.world.outside.failing["delete s"]
+    assert bench.run(node("a"), node("c")).removed == ("s",)
+
+
+def test_at_an_objects_end_the_same_patience_holds() -> None:
+    bench = sharing()
+    subject = replace(bench.subject, prior={"s": bench.subject.prior["s"]})
+    assert not finalise(None, subject, bench.world, bench.memory).done
+    bench.world.time += SHARED_PATIENCE_SECONDS + 1
+    assert finalise(None, subject, bench.world, bench.memory).done and bench.world.outside.by_name("s") is not None
+
+
+def test_what_is_ours_alone_is_waited_for_as_long_as_it_takes() -> None:
+    bench = Bench()
+    bench.run(node("a"), node("own"))
+    bench.world.outside.failing["delete own"] = IN_USE_NOW
+    bench.run(node("a"))
+    assert states(bench.run(node("a"), wait=10 * SHARED_PATIENCE_SECONDS))["own"] == "WAITING"
+
+
+def test_who_is_about_to_use_something_keeps_it_and_who_uses_it_no_longer_does_not() -> None:
+    shared, other = SharedUse(), replace(IDENTITY, name="other")
+    shared.use("1", IDENTITY, {("t", "s1")})
+    shared.about_to_use("1", IDENTITY, {("t", "s2")})
+    assert [shared.others("1", other, "t", name) for name in ("s1", "s2", "s3")] == [True, True, False]
+    assert not shared.others("1", IDENTITY, "t", "s2") and not shared.others("2", other, "t", "s2")
+    shared.use("1", IDENTITY, {("t", "s2")})
+    assert not shared.others("1", other, "t", "s1") and shared.others("1", other, "t", "s2")
+    shared.use("1", IDENTITY, set())
+    assert not shared.others("1", other, "t", "s2")
