@@ -25,7 +25,7 @@ class Front:
     The first byte tells which one a client speaks: a TLS record of the handshake begins with 22 (RFC 8446, 5.1), no Redis command does.
     """
 
-    def __init__(self, context: ssl.SSLContext, upstream: Upstream, mode: str, port: int) -> None:
+    def __init__(self, context: ssl.SSLContext, upstream: Upstream, mode: str, port: int = 0) -> None:
         self._context, self._upstream, self.mode = context, upstream, mode
         self._socket = _listener(port)
         self._socket.setblocking(False)

@@ -22,6 +22,7 @@ EVERYTHING: Mapping[str, Any] = {
     "secretNamespaces": ["web"],
     "workers": 16,
     "awsRateScale": 0.5,
+    "priceBook": {"configMap": "our-prices", "key": "2026.yaml"},
     "log": {"format": "text", "level": "DEBUG"},
     "lease": {"name": "mine", "durationSeconds": 30, "renewDeadlineSeconds": 20},
     "aws": {"region": "eu-central-1", "roleArn": "arn:aws:iam::123456789012:role/securebase"},
@@ -104,6 +105,14 @@ def test_values_reach_the_operator(render: Render, monkeypatch: pytest.MonkeyPat
     assert told["SECUREBASE_LEASE_NAMESPACE"] == "metadata.namespace"
     assert told["SECUREBASE_IDENTITY"] == "metadata.name"
     assert told["AWS_REGION"] == "eu-central-1"
+
+
+def test_a_price_book_is_mounted_where_the_operator_reads_it(render: Render) -> None:
+    documents = render({"priceBook": {"configMap": "our-prices", "key": "2026.yaml"}})
+    path = environment(documents)["SECUREBASE_PRICE_BOOK"]
+    [mount] = [one for one in container(documents)["volumeMounts"] if path == f"{one['mountPath']}/2026.yaml"]
+    [volume] = [one for one in the(documents, "Deployment")["spec"]["template"]["spec"]["volumes"] if one["name"] == mount["name"]]
+    assert (mount["readOnly"], volume["configMap"]) == (True, {"name": "our-prices"})
 
 
 def test_the_pod_meets_the_restricted_standard(render: Render) -> None:

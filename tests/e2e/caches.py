@@ -32,12 +32,10 @@ class Cache:
 
     tenant: Tenant
     name: str = "sessions"
-    real: bool = False
-    """Whether a real Redis stands behind it. It listens on a port of its own."""
 
     @classmethod
-    def of(cls, tenant: Tenant, name: str = "sessions", *, real: bool = False) -> Cache:
-        return cls(replace(tenant, plural="cacheclusters"), name, real)
+    def of(cls, tenant: Tenant, name: str = "sessions") -> Cache:
+        return cls(replace(tenant, plural="cacheclusters"), name)
 
     # --- the object
 
@@ -45,7 +43,7 @@ class Cache:
         """The least dev cache: one node, a generated token, all alarms; compared every ten seconds."""
         said: Manifest = {
             "accountRef": {"name": self.tenant.account_name},
-            "policy": {"interval": "10s", **({"ignore": ["group.port"]} if self.real else {}), **(policy or {})},
+            "policy": {"interval": "10s", **(policy or {})},
             "profile": "dev",
             "network": {"subnetIds": vpc_subnets(self.tenant), "ingress": {"cidrs": ["10.0.0.0/16"]}},
             "verify": {"enabled": False},

@@ -29,7 +29,7 @@ def real(tenant: Tenant) -> Iterator[Cache]:
     """With a real Redis behind it."""
     settings = tenant.endpoint.control.settings
     settings.elasticache_redis = True
-    yield Cache.of(tenant, real=True)
+    yield Cache.of(tenant)
     settings.elasticache_redis = False
 
 
@@ -125,7 +125,7 @@ def test_a_failover_moves_the_alarm_on_the_lag(cache: Cache) -> None:
     [old] = [member for member, role in before.items() if role == "primary"]
     assert cache.alarms()["ReplicationLag"] == before.keys() - {old}
     cache.act("failover")
-    cache.until(lambda: cache.alarms()["ReplicationLag"] == {old}, "the alarm to follow")
+    cache.until(lambda: cache.alarms().get("ReplicationLag") == {old}, "the alarm to follow")
     assert cache.ready()["status"]["driftedFields"] == 0
 
 
@@ -133,8 +133,8 @@ def test_a_replaced_node_takes_its_alarms_along(cache: Cache) -> None:
     before = replicated(cache)
     [replica] = [member for member, role in before.items() if role == "replica"]
     new = cache.act("replace-member", member=replica)
-    cache.until(lambda: cache.alarms()["ReplicationLag"] == {new}, "the alarm of the new node")
-    cache.until(lambda: cache.alarms()["Evictions"] == {*before} - {replica} | {new}, "the alarms of the new node")
+    cache.until(lambda: cache.alarms().get("ReplicationLag") == {new}, "the alarm of the new node")
+    cache.until(lambda: cache.alarms().get("Evictions") == {*before} - {replica} | {new}, "the alarms of the new node")
 
 
 # --- drift
@@ -175,7 +175,7 @@ def test_what_somebody_changes_is_put_back(edit: Any, seen: Any, path: str, cach
     cache.until(lambda: seen(cache) == ours, "it to be put back")
     [told] = cache.until(lambda: cache.events("DriftDetected"), "the drift to be told")
     assert path in told
-    cache.until(lambda: cache.metric("drift_corrected_total") == 1, "the metric")
+    cache.until(lambda: (cache.metric("drift_corrected_total") or 0) >= 1, "the metric")
 
 
 # --- what changes cost

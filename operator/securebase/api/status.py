@@ -64,7 +64,7 @@ class ResourceStatus(StatusModel):
     snapshot: str | None = None
     """Name of the snapshot that its replacement starts from."""
     retired_at: Count | None = None
-    """Unix seconds at which its successor took over."""
+    """Unix seconds at which its successor, and all who use that, were ready."""
     checked_at: Timestamp | None = None
 
 
@@ -133,7 +133,7 @@ class ResourceStatusBlock(StatusModel):
     resource_counts: dict[str, int] = Field(default_factory=dict)
     """How many resources are in which state."""
     omitted: dict[str, int] = Field(default_factory=dict)
-    """How many ready resources of a type and region found no room in the list; they are found again by identity."""
+    """How many resources of a type and region found no room in the list; they are found again by identity."""
     drifted_fields: Count | None = None
     """How many paths differ from what was applied."""
     plan: PlanStatus | None = None

@@ -182,6 +182,9 @@ class Snapshots(Protocol):
     def snapshot(self, target: Target[Any], observed: Observed[Any], name: str) -> Saved:
         """Make the snapshot of this name if it is not there yet, and tell how far it is. Never a second one of the name."""
 
+    def written_since(self, observed: Observed[Any], name: str) -> str:
+        """What was written to it since the snapshot of this name, in words for whoever decides on its end; "" where nobody knows."""
+
     def delete_with_snapshot(self, target: Target[Any], observed: Observed[Any], name: str) -> Observed[Any] | None:
         """`delete`, the last thing that is kept being a snapshot of this name."""
 

@@ -38,6 +38,10 @@ ABSENCE_SECONDS = 5.0
 """Two reads by id this far apart must agree before a recorded resource is made a second time: a single one may lag."""
 
 
+RETOLD_SECONDS = 3600.0
+"""How often the figures of a predecessor that still serves are told anew."""
+
+
 def reconcile(graph: Graph, subject: Subject, world: World, memory: Memory, *, progress_only: bool = False) -> Report:
     """One pass. `progress_only`: what was READY at the last look is not read again; the sweeper watches over it."""
     cached = {name: seen for name, seen in memory.seen.items() if _at_rest(seen, world.now())} if progress_only else None
@@ -73,8 +77,10 @@ def _observed_only(step: Step, wave: int, subject: Subject) -> NodeResult:
 
 
 def _remember(step: Step, wave: int, observed: Observed[Any] | None = None, applied: str | None = None, incarnation: int | None = None) -> Prior:
-    """What is known of a step's resource now. Once it is ready, no snapshot waits for a successor any more: a later one starts from a new one."""
+    """What is known of a step's resource now. Once it is ready, no snapshot waits for a successor any more: a later one starts from a new one.
+    A predecessor's is told until its end."""
     before = step.prior or Prior(step.node.id, step.node.type)
+    over = observed is not None and observed.state is State.READY and RETIRED not in step.node.id
     return Prior(
         step.node.id,
         step.node.type,
@@ -85,7 +91,7 @@ def _remember(step: Step, wave: int, observed: Observed[Any] | None = None, appl
         wave,
         before.applied if applied is None else applied,
         before.incarnation if incarnation is None else incarnation,
-        "" if observed and observed.state is State.READY else before.snapshot,
+        "" if over else before.snapshot,
         before.retired_at,
     )
 
@@ -287,7 +293,8 @@ class _Pass:
 
     def _replace(self, step: Step) -> NodeResult:
         """Create the new, let dependants repoint, remove the old; delete first only where the name cannot change."""
-        if any(path in step.held for path in (change.path for change in step.changes if change.impact is Impact.REPLACE)):
+        replacing = [change.path for change in step.changes if change.impact is Impact.REPLACE]
+        if not replacing or any(path in step.held for path in replacing):  # none is left where our own last write may not show yet
             return self._update(step)
         if step.observed is None:
             raise Transient("Unexpected", "a replacement without an observation")
@@ -295,7 +302,7 @@ class _Pass:
         snapshot = self._saved(step, driver)
         if replaces_in_place(driver) and driver.delete(step.target, step.observed) is not None:
             raise Waiting("Replacing", "the old one is being removed first, because its name cannot change", self._poll(step))
-        old = replace(_remember(step, self._wave(step), step.observed), id=f"{step.node.id}{RETIRED}{incarnation - 1}", snapshot="", retired_at=0)
+        old = replace(_remember(step, self._wave(step), step.observed), id=f"{step.node.id}{RETIRED}{incarnation - 1}", snapshot=snapshot, retired_at=0)
         if snapshot:
             old = replace(old, guards=False)  # what it held is kept, and who approved the replacement approved its end
         self.world.intend(replace(self._intent(step, incarnation), snapshot=snapshot), *([] if replaces_in_place(driver) else [old]))
@@ -361,6 +368,16 @@ class _Pass:
             return NodeResult(self._prior_now(step), "ABSENT")
         return NodeResult(self._prior_now(step), "WAITING", reason="PruneLater", message="removed once everything else is ready", after=self._poll(step))
 
+    def _written_since(self, step: Step) -> str:
+        """What a predecessor was given after its successor's snapshot; a figure that cannot be had holds nothing up."""
+        driver = self._driver(step)
+        if not isinstance(driver, Snapshots) or step.observed is None or step.prior is None or not step.prior.snapshot:
+            return ""
+        try:
+            return driver.written_since(step.observed, step.prior.snapshot)
+        except ReconcileError as error:
+            return f"What was written to it since the snapshot is not known ({error.reason})."
+
     def _prune(self, step: Step) -> NodeResult:
         if step.problem is not None:
             raise step.problem
@@ -375,8 +392,9 @@ class _Pass:
             prior = replace(prior, retired_at=prior.retired_at or int(self.world.now()))
             rest = prior.retired_at + replaced_grace(self._driver(step)) - self.world.now()
             if rest > 0:
-                told = f"replaced; removed in {round(rest / 60)} min. {step.observed.message}".strip()
-                return NodeResult(prior, State.READY.value, reason="Replaced", message=told, after=rest)
+                until = datetime.fromtimestamp(self.world.now() + rest, UTC)
+                told = f"replaced, and serves until {until:%Y-%m-%dT%H:%MZ}. {self._written_since(step)}".strip()
+                return NodeResult(prior, State.READY.value, reason="Replaced", message=told, after=min(rest, RETOLD_SECONDS))
         scope = f"{self.subject.identity.kind} {self.subject.identity.namespace}/{self.subject.identity.name}"
         self.world.admit_deletion(scope, step.node.id, len(self.subject.prior), confirmed=self.subject.confirmed)
         left = remove(self.world, self.subject, self.memory, prior, step.target, step.observed)

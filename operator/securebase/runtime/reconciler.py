@@ -127,8 +127,6 @@ class Reconciler:
             entry.memory.seen.clear()  # whole configurations, of use only while something is under way
         self._note_shared(composed, report.results)
         written = self._written(kind, request, composed, report)
-        advice = advice_status(kind, request.spec, entry, written.outputs, self.clock())
-        written = replace(written, cost=self._cost(entry, composed), advice=advice)
         told = entry.status.get("outputs") or {}
         if outcome.name != "ready" and told.keys() - written.outputs.keys():
             written = replace(written, outputs=told)  # what cannot be read now, or is being replaced, still serves as it was told
@@ -137,7 +135,8 @@ class Reconciler:
         if not self.effects.publish(entry, written.outputs):
             written = replace(written, outputs=entry.status.get("outputs") or {})  # not told as published: tried again
             entry.settled, outcome = False, replace(outcome, after=min(outcome.after or policy.interval, policy.interval))
-        return self.effects.record(kind, entry, outcome, written)
+        advice = advice_status(kind, request.spec, entry, written.outputs, self.clock())
+        return self.effects.record(kind, entry, outcome, replace(written, cost=self._cost(entry, composed), advice=advice))
 
     def _taken_up(self, entry: Entry, composed: Composed) -> Outcome:
         """After a restart: what its status calls ready is compared by the next sweep, together with all the others."""

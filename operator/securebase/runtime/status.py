@@ -72,12 +72,15 @@ def status_of(before: Mapping[str, Any], outcome: Outcome, written: Written | No
     status |= _optional(
         account=written.account,
         region=written.region,
-        outputs=dict(written.outputs),
-        acknowledged=dict(written.acknowledged),
         cost=dict(written.cost),
         **{name: dict(told) for name, told in written.tasks.items()},
     )
     status = {name: value for name, value in (status | dict(written.advice)).items() if value or name not in written.advice}
+    for name, value in (("outputs", written.outputs), ("acknowledged", written.acknowledged)):
+        if value:
+            status[name] = dict(value)
+        else:
+            status.pop(name, None)
     plan = _plan(written.plan, everything=written.observing) if written.plan is not None else None
     if plan is None:
         status.pop("plan", None)

@@ -7,6 +7,7 @@ import socket
 import ssl
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,11 +15,10 @@ from typing import Any
 import pytest
 import redis
 
-from lab.aws.models.elasticache_redis import GroupServer
 from lab.certificates import CertificateAuthority
 from lab.front import Front
-from lab.processes import free_port, wait_until
-from lab.servers import Redis
+from lab.processes import Child, free_port, start_child, wait_until
+from lab.servers import Redis, Server, redis_command
 from securebase.clients.redis import RedisProbe
 from securebase.clients.redis_info import combined, figures_of
 from securebase.core.verification import Figures, Finding, Verification, hit_ratio
@@ -35,7 +35,7 @@ def server() -> Iterator[Redis]:
 
 @pytest.fixture
 def admin(server: Redis) -> Iterator[Any]:
-    client = redis.Redis(port=server.port, password=PASSWORD, protocol=2)
+    client: Any = redis.Redis(port=server.port, password=PASSWORD, protocol=2)
     yield client
     client.config_set("maxmemory", 0)
     client.config_set("maxmemory-policy", "noeviction")
@@ -51,7 +51,7 @@ def authority(tmp_path_factory: pytest.TempPathFactory) -> CertificateAuthority:
 
 
 @pytest.fixture(scope="module")
-def tls_port(server: Redis, authority: CertificateAuthority) -> Iterator[int]:
+def tls(server: Redis, authority: CertificateAuthority) -> Iterator[tuple[str, int]]:
     """TLS in front of it, with a certificate for a name that leads nowhere: the end of a tunnel."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(*authority.server("redis", [NAME], []))
@@ -68,7 +68,7 @@ def tls_port(server: Redis, authority: CertificateAuthority) -> Iterator[int]:
         await asyncio.wait(others, timeout=5) if others else None
 
     running = asyncio.run_coroutine_threadsafe(front(), loop).result(10)
-    yield running.port
+    yield running.host, running.port
     asyncio.run_coroutine_threadsafe(end(running), loop).result(10)
     loop.call_soon_threadsafe(loop.stop)
     thread.join(10)
@@ -97,29 +97,29 @@ def test_a_cache_that_works_is_proven_with_its_figures(probe: RedisProbe, server
     assert 0 < admin.ttl(KEY) <= 60 and admin.dbsize() == 2
 
 
-def test_tls_with_the_primarys_certificate_at_the_end_of_a_tunnel(probe: RedisProbe, tls_port: int) -> None:
-    found = probe.verify(HOST, tls_port, PASSWORD, "default", server_name=NAME, key=KEY)
+def test_tls_with_the_primarys_certificate_at_the_end_of_a_tunnel(probe: RedisProbe, tls: tuple[str, int]) -> None:
+    found = probe.verify(*tls, PASSWORD, "default", server_name=NAME, key=KEY)
     assert (found.finding, found.message) == (Finding.PROVEN, "logged in over TLS, wrote and read a key")
-    assert probe.login(HOST, tls_port, PASSWORD, server_name=NAME) is True
-    assert probe.login(HOST, tls_port, "wrong-password-0123456789", server_name=NAME) is False
+    assert probe.login(*tls, PASSWORD, server_name=NAME) is True
+    assert probe.login(*tls, "wrong-password-0123456789", server_name=NAME) is False
 
 
 @pytest.mark.parametrize(("ca", "name"), [(True, "another.cache.test"), (False, NAME), (True, "")], ids=["other-name", "unknown-authority", "address"])
-def test_a_certificate_that_is_not_accepted_proves_nothing(authority: CertificateAuthority, tls_port: int, ca: bool, name: str) -> None:
+def test_a_certificate_that_is_not_accepted_proves_nothing(authority: CertificateAuthority, tls: tuple[str, int], ca: bool, name: str) -> None:
     probe = RedisProbe(str(authority.certificate_file) if ca else "")
-    found = probe.verify(HOST, tls_port, PASSWORD, server_name=name, key=KEY)
+    found = probe.verify(*tls, PASSWORD, server_name=name, key=KEY)
     assert found.finding is Finding.UNREACHABLE and "certificate is not accepted" in found.message
-    assert probe.login(HOST, tls_port, PASSWORD, server_name=name) is None
+    assert probe.login(*tls, PASSWORD, server_name=name) is None
 
 
-def test_a_changed_file_of_certificates_is_read_again(authority: CertificateAuthority, tls_port: int, tmp_path: Path) -> None:
+def test_a_changed_file_of_certificates_is_read_again(authority: CertificateAuthority, tls: tuple[str, int], tmp_path: Path) -> None:
     trusted = tmp_path / "ca.crt"
     probe = RedisProbe(str(trusted))
-    assert "file of trusted certificates" in probe.verify(HOST, tls_port, PASSWORD, server_name=NAME).message
+    assert "file of trusted certificates" in probe.verify(*tls, PASSWORD, server_name=NAME).message
     trusted.write_bytes(CertificateAuthority(tmp_path / "other").certificate_file.read_bytes())
-    assert "certificate is not accepted" in probe.verify(HOST, tls_port, PASSWORD, server_name=NAME).message
+    assert "certificate is not accepted" in probe.verify(*tls, PASSWORD, server_name=NAME).message
     trusted.write_bytes(authority.certificate_file.read_bytes())
-    assert probe.login(HOST, tls_port, PASSWORD, server_name=NAME) is True
+    assert probe.login(*tls, PASSWORD, server_name=NAME) is True
 
 
 @pytest.mark.parametrize(("password", "username", "code"), [("wrong", "", "WRONGPASS"), (PASSWORD, "nobody", "WRONGPASS"), ("", "", "NOAUTH")])
@@ -168,8 +168,8 @@ def test_why_it_cannot_be_reached(probe: RedisProbe, host: str, words: str) -> N
     assert probe.login(host, port, PASSWORD) is None
 
 
-def test_what_is_no_cache_answers_wrongly(probe: RedisProbe, tls_port: int, server: Redis) -> None:
-    assert plainly(probe, tls_port).finding is Finding.UNREACHABLE, "TLS is required there"
+def test_what_is_no_cache_answers_wrongly(probe: RedisProbe, tls: tuple[str, int], server: Redis) -> None:
+    assert probe.verify(*tls, PASSWORD, tls=False).finding is Finding.UNREACHABLE, "TLS is required there"
     assert probe.verify(HOST, server.port, PASSWORD).finding is Finding.UNREACHABLE, "no TLS is spoken there"
     with socket.create_server((HOST, 0)) as listening:
 
@@ -237,38 +237,51 @@ def test_passwords_are_in_no_text(probe: RedisProbe) -> None:
     assert secret not in f"{found!r} {found} {found.condition} {access!r} {probe!r}"
 
 
+class Shard(Server):
+    """A node of a cluster, without slots of its own at first."""
+
+    name = "redis-shard"
+
+    def _launch(self, directory: Path, stack: ExitStack) -> Child:
+        self.bus = free_port()
+        settings = {"bind": HOST, "port": self.port, "save": '""', "dir": f'"{directory}"', "requirepass": PASSWORD}
+        settings |= {"cluster-enabled": "yes", "cluster-port": self.bus}
+        configuration = directory / "redis.conf"
+        configuration.write_text("".join(f"{name} {value}\n" for name, value in settings.items()))
+        child = start_child(self.name, [redis_command(self._say), configuration], log=directory / "redis.log", directory=directory)
+        stack.callback(child.stop, grace=0)
+        self._await(child, lambda: bool(self.admin().ping()))
+        return child
+
+    def admin(self) -> Any:
+        return redis.Redis(port=self.port, password=PASSWORD, protocol=2)
+
+    def knows(self, shards: list[Shard]) -> bool:
+        with self.admin() as admin:
+            told = admin.execute_command("CLUSTER", "SLOTS")
+            return {shard[2][1] for shard in told} == {shard.port for shard in shards} and "cluster_state:ok" in str(admin.execute_command("CLUSTER", "INFO"))
+
+
 class Cluster:
-    """Two shards that know of each other, each with half of the slots; both take the user `default`."""
+    """Two shards that know of each other, each with half of the slots."""
 
     def __init__(self, directory: Path) -> None:
-        self.servers = [GroupServer(directory / str(number), announce=1) for number in (0, 1)]
+        self.servers = [Shard(directory / str(number)) for number in (0, 1)]
 
     def __enter__(self) -> Cluster:
         for number, server in enumerate(self.servers):
             server.start()
             with server.admin() as admin:
-                admin.config_set("cluster-announce-port", server.port)
-                admin.execute_command("ACL", "SETUSER", "default", "reset", "on", f">{PASSWORD}", "~*", "&*", "+@all")
-                admin.execute_command("CLUSTER", "FLUSHSLOTS")
                 admin.execute_command("CLUSTER", "SET-CONFIG-EPOCH", number + 1)
                 admin.execute_command("CLUSTER", "ADDSLOTSRANGE", *((0, 8191), (8192, 16383))[number])
-        with self.servers[0].admin() as admin, self.servers[1].admin() as other:
-            bus = int(other.config_get("cluster-port")["cluster-port"])
-            admin.execute_command("CLUSTER", "MEET", HOST, self.servers[1].port, bus)
-        for server in self.servers:
-            wait_until(lambda server=server: self._whole(server), "both shards to know of each other", deadline=20)
+        with self.servers[0].admin() as admin:
+            admin.execute_command("CLUSTER", "MEET", HOST, self.servers[1].port, self.servers[1].bus)
+        wait_until(lambda: all(server.knows(self.servers) for server in self.servers), "both shards to know of each other", deadline=20)
         return self
 
     def __exit__(self, *_: object) -> None:
         for server in self.servers:
             server.stop()
-
-    def _whole(self, server: GroupServer) -> bool:
-        with server.admin() as admin:
-            told: Any = admin.execute_command("CLUSTER", "SLOTS")
-            ports = {shard[2][1] for shard in told}
-            state: Any = admin.execute_command("CLUSTER", "INFO")
-            return ports == {each.port for each in self.servers} and "cluster_state:ok" in str(state)
 
 
 @pytest.fixture(scope="module")

@@ -108,6 +108,9 @@ class VaultDriver(ThingDriver):
         self.vaults.happened("saved")
         return Saved.DONE
 
+    def written_since(self, observed: Observed[Any], name: str) -> str:
+        return f"7 writes since {name}"
+
     def delete_with_snapshot(self, target: Target[Any], observed: Observed[Any], name: str) -> Observed[Any] | None:
         self.vaults.final.append(name)
         return self.delete(target, observed)
@@ -234,7 +237,7 @@ def test_the_grace_begins_when_everybody_has_moved_and_the_old_one_goes_without_
     life.finish()
     report = life.run("square")
     told = next(result for result in report.results if result.prior.id == "a~0")
-    assert told.reason == "Replaced" and told.after == GRACE and "60 min" in told.message
+    assert told.reason == "Replaced" and told.after == GRACE and "7 writes since" in told.message
     assert life.shapes == ["round", "square"] and told.prior.retired_at == int(life.world.time)
     life.run("square", wait=GRACE / 2)
     assert life.shapes == ["round", "square"]

@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from securebase.cost.book import Per, PriceBook
-from securebase.cost.data import InvalidData, parse_book, shipped_book, shipped_sizes
+from securebase.cost.data import InvalidData, book_with, parse_book, shipped_book, shipped_sizes
 
 REDIS, VALKEY = "elasticache/node/redis", "elasticache/node/valkey"
 
@@ -147,3 +147,24 @@ def test_the_book_of_the_page_is_one() -> None:
     price = book.price(VALKEY, "cache.r7g.large", "eu-central-1")
     assert price is not None and price.usd == Decimal("0.2")
     assert all(yaml.safe_load(block) for block in blocks)
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        (None, "No such file"),
+        ("tariffs:\n  - {item: x\nfree: []", "line 3"),
+        ("tariffs:\n  - item: elasticache/node/redis\n    region: us-east-1", "tariffs.0.per"),
+    ],
+)
+def test_a_broken_file_is_told_by_name_and_place(tmp_path: Path, text: str | None, told: str) -> None:
+    path = tmp_path / "prices.yaml"
+    if text is not None:
+        path.write_text(text)
+    with pytest.raises(InvalidData) as refused:
+        book_with(str(path))
+    assert str(path) in str(refused.value) and told in str(refused.value)
+
+
+def test_without_a_file_the_book_is_the_shipped_one(book: PriceBook) -> None:
+    assert book_with("") == book

@@ -37,6 +37,32 @@ def test_a_pass_that_got_no_plan_keeps_what_was_recorded() -> None:
     assert failed["resources"] == first["resources"] and failed["outputs"] == {"id": "E1"}
 
 
+def test_an_acknowledgement_that_was_taken_back_is_gone() -> None:
+    """The same plan may be approved a second time, after its annotation was removed."""
+    first = status_of({}, READY_OUTCOME, Written((), None, {"id": "E1"}, "1", "eu-central-1", {"approve": "abc"}), 1, "t1")
+    second = status_of(first, READY_OUTCOME, Written((), None, {}, "1", "eu-central-1", {}), 1, "t2")
+    assert first["acknowledged"] == {"approve": "abc"} and "acknowledged" not in second and "outputs" not in second
+
+
+def test_what_was_replaced_is_told_first_and_what_is_told_of_its_predecessor_is_kept() -> None:
+    alarms = [NodeResult(Prior(f"alarm-{n}", "cloudwatch/alarm", f"team-one-alarm-{n}" * 8), "READY") for n in range(900)]
+    group = NodeResult(Prior("group", "fake/vault", "g-1", wave=3, incarnation=1), "READY")
+    old = NodeResult(Prior("group~0", "fake/vault", "g", wave=3, retired_at=1_700_000_000), "READY", reason="Replaced", message="removed in 60 min")
+    status = status_of({}, READY_OUTCOME, written(*alarms, group, old), 1, "t1")
+    entries = {entry["id"]: entry for entry in status["resources"]}
+    assert len(json.dumps(status, separators=(",", ":"))) < 64 * 1024 and set(status["omitted"]) == {"cloudwatch/alarm@"}
+    assert priors(status)["group"] == group.prior and priors(status)["group~0"] == old.prior
+    assert entries["group~0"]["message"] == "removed in 60 min"
+
+
+def test_what_is_told_at_length_is_cut_before_anything_is_left_out() -> None:
+    drift = tuple(f"items[{n}].name" * 4 for n in range(64))
+    loud = [NodeResult(Prior(f"n-{n}", "fake/thing"), "FAILED", reason="No", message="x" * 2000, drift=drift) for n in range(50)]
+    status = status_of({}, READY_OUTCOME, written(*loud), 1, "t1")
+    assert len(json.dumps(status)) < 64 * 1024 and len(status["resources"]) == 50 and "omitted" not in status
+    assert status["driftedFields"] == 50 * 64
+
+
 def test_3000_resources_stay_below_64_kib_and_what_is_not_ready_comes_first() -> None:
     ready = [NodeResult(Prior(f"alarm-{n}", "cloudwatch/alarm", f"team-one-alarm-{n}", applied="A" * 160), "READY") for n in range(3000)]
     broken = [NodeResult(Prior(f"broken-{n}", "cloudwatch/alarm"), "FAILED", reason="No", message="x" * 2000) for n in range(80)]

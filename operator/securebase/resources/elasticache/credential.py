@@ -374,10 +374,19 @@ class CredentialRetirementDriver(_RotationDriver[CredentialRetirement]):
     def _take(self, target: Target[CredentialRetirement], sight: Sight, move: Move) -> None:
         match move.do:
             case Do.SET:
-                self._ask(sight, Ask.SET, move.version, [self._password(sight, move.version)], "SET")
+                self._set(sight, move.version)
             case Do.ALONE:
                 self._tag(sight, {rotation.ALONE: move.version, rotation.BASE: sight.access.stamp, rotation.INTENT: ""})
             case Do.GIVE_UP:
                 self._tag(sight, {rotation.ALONE: move.version, rotation.INTENT: ""})
             case _:
                 raise Transient("Unexpected", f"no step of a retirement: {move.do}")
+
+    def _set(self, sight: Sight, version: str) -> None:
+        """Refused, the token is not the latest of two any more (ModifyReplicationGroup: "SET - allowed only after ROTATE"): somebody else was here."""
+        try:
+            self._ask(sight, Ask.SET, version, [self._password(sight, version)], "SET")
+        except Terminal as refused:
+            if refused.reason in _REFUSED:
+                self._tag(sight, {rotation.ALONE: version, rotation.BASE: sight.access.long_ago, rotation.INTENT: ""})
+            raise

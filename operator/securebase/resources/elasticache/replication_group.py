@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
 from typing import Any, ClassVar, Final
 
 from securebase.clients.aws import AwsScope, Refusal
@@ -81,6 +82,7 @@ class ReplicationGroupDriver:
 
     def __init__(self, aws: AwsScope, clock: Callable[[], float]) -> None:
         self._aws = aws
+        self._clock = clock
         self._groups: Listing[str, Mapping[str, Any]] = Listing(self._list_groups, clock)
         self._clusters: Listing[str, tuple[Mapping[str, Any], ...]] = Listing(self._list_clusters, clock)
         self._tags = CacheTags(aws, clock, "replicationgroup")
@@ -165,6 +167,31 @@ class ReplicationGroupDriver:
         if there.get("ReplicationGroupId") != observed.external_id:
             raise Terminal("SnapshotNameTaken", f"snapshot {name} is of {there.get('ReplicationGroupId') or 'another cache'}, not of {observed.external_id}")
         return Saved.DONE if there.get("SnapshotStatus") == _AVAILABLE else Saved.UNDER_WAY
+
+    def written_since(self, observed: Observed[ReplicationGroup], name: str) -> str:
+        """Write commands as CloudWatch counted them (SetTypeCmds, a sum per node and minute): the successor does not have them."""
+        snapshot = self._snapshot(name)
+        parts = (snapshot or {}).get("NodeSnapshots") or ()
+        since = min((part["SnapshotCreateTime"] for part in parts if part.get("SnapshotCreateTime")), default=None)
+        if since is None:
+            return ""
+        members = [text.rpartition(":")[0] for text in observed.attributes.get("members", "").split(",") if text and not text.endswith(":replica")]
+        counts = [self._write_commands(member, since) for member in members]
+        if not counts or None in counts:
+            return ""
+        return f"{sum(count or 0 for count in counts)} write commands went to it since the snapshot {name}; its successor lacks them"
+
+    def _write_commands(self, member: str, since: datetime) -> int | None:
+        """None where CloudWatch has no data of the node."""
+        now = datetime.fromtimestamp(self._clock() // 60 * 60, UTC)
+        start, hours = since.replace(second=0, microsecond=0), max(1, int((now - since).total_seconds() // 3600))
+        answer = self._aws.call(
+            "cloudwatch", "get_metric_statistics", Namespace="AWS/ElastiCache", MetricName="SetTypeCmds", Statistics=["Sum"],
+            Dimensions=[{"Name": "CacheClusterId", "Value": member}], StartTime=start, EndTime=max(now, start + timedelta(minutes=1)),
+            Period=60 * -(-hours // 24),  # at most 1,440 points an answer
+        )  # fmt: skip
+        points = answer.get("Datapoints") or ()
+        return round(sum(point["Sum"] for point in points)) if points else None
 
     def adopt(self, target: Target[ReplicationGroup], observed: Observed[ReplicationGroup]) -> Observed[ReplicationGroup]:
         """Put our owner tag on it."""

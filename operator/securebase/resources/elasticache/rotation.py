@@ -107,6 +107,11 @@ class Access:
         """What `base` holds: another one later means that something was changed."""
         return "/".join((self.group, self.user, self.modified))
 
+    @property
+    def long_ago(self) -> str:
+        """A `base` after which something was changed, whatever the date is."""
+        return "/".join((self.group, self.user, "1970-01-01T00:00:00+00:00"))
+
 
 @dataclass(frozen=True, slots=True)
 class Record:

@@ -1,0 +1,261 @@
+"""Objects with more resources than a status has room for: what a restarted process knows of them, and what it publishes meanwhile."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any, Literal
+
+import pytest
+from kubernetes.client import Configuration
+from prometheus_client import CollectorRegistry
+
+from securebase.api.meta import KubernetesObject, ResourceSpec
+from securebase.clients.aws import AwsAccountConfig, AwsClients, CallerIdentity
+from securebase.clients.kubernetes import Kubernetes
+from securebase.clients.limits import RateLimiter
+from securebase.core.breakers import CONFIRM_ANNOTATION, MassDeletion
+from securebase.core.driver import State
+from securebase.core.errors import ReferenceNotFound, Terminal, Transient
+from securebase.core.fields import SecretValue
+from securebase.core.graph import Graph, Node
+from securebase.core.identity import Identity
+from securebase.core.kind import Context, Facts, Needs, ObjectRef, PolicyDefaults, SecretRef
+from securebase.core.outcome import Outcome
+from securebase.cost.book import PriceBook
+from securebase.resources.registry import Drivers
+from securebase.resources.tagging import owned_nodes
+from securebase.runtime.accounts import Account, Accounts
+from securebase.runtime.events import Recorder
+from securebase.runtime.objects import FINALIZER, Objects
+from securebase.runtime.queue import Key, Reason
+from securebase.runtime.reconciler import Reconciler, reconciler_of
+from securebase.runtime.shared import Process, SharedUse
+from securebase.telemetry.metrics import Metrics
+from tests.unit.core.fake import Outside, ThingDriver, thing
+
+CROWD = Key("Crowd", "team", "one")
+IDENTITY = Identity("test", *CROWD)
+ACCOUNT = Account("default", AwsAccountConfig("123456789012", region="eu-central-1"), "eu-central-1")
+
+
+class CrowdSpec(ResourceSpec):
+    size: int
+
+
+class Crowd(KubernetesObject):
+    kind: Literal["Crowd"] = "Crowd"
+    spec: CrowdSpec
+
+
+class CrowdKind:
+    """As many things as the spec says; none at all of 13."""
+
+    kind, plural, model = "Crowd", "crowds", Crowd
+    tasks: Mapping[str, str] = {}
+    types = frozenset({ThingDriver.type})
+
+    def publishes(self, spec: CrowdSpec, name: str) -> frozenset[str]:
+        return frozenset()
+
+    def defaults(self, spec: CrowdSpec) -> PolicyDefaults:
+        return PolicyDefaults()
+
+    def needs(self, spec: CrowdSpec, namespace: str) -> Needs:
+        return Needs()
+
+    def compose(self, spec: CrowdSpec, facts: Facts, context: Context) -> Graph:
+        if spec.size == 13:
+            raise Terminal("Unlucky", "not thirteen")
+        return Graph(Node(f"member-{number:04}", ThingDriver.type, thing(context.identity.external_name(f"m{number}"))) for number in range(spec.size))
+
+    def outputs(self, spec: CrowdSpec, attributes: Mapping[str, Mapping[str, str]]) -> Mapping[str, str]:
+        first = attributes.get("member-0000", {})
+        return {"first": first.get("id", ""), "address": first.get("ready", "")}
+
+
+class CrowdDriver(ThingDriver):
+    """Finds by owner tag what nobody recorded."""
+
+    def owned(self, identity: Identity) -> Mapping[str, str]:
+        return owned_nodes({key: owner for key, (owner, _, _) in self.outside.things.items()}, identity)
+
+
+class Cluster(Kubernetes):
+    """An API server with one object, whose status it refuses when it is too large."""
+
+    def __init__(self, size: int, **annotations: str) -> None:
+        super().__init__(Configuration())
+        metadata = {"name": CROWD.name, "namespace": CROWD.namespace, "uid": "u", "generation": 1, "annotations": annotations, "resourceVersion": "1"}
+        self.body: dict[str, Any] = {"apiVersion": "securebase.io/v1alpha1", "kind": "Crowd", "metadata": metadata, "spec": {"size": size}}
+        self.outputs: dict[str, str] = {}
+        self.largest = 0
+
+    def merge(self, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
+        self.body = _merged(self.body, body)
+        self.body["metadata"]["resourceVersion"] = str(int(self.body["metadata"]["resourceVersion"]) + 1)
+        self.largest = max(self.largest, len(json.dumps(self.body.get("status", {}), separators=(",", ":"))))
+        found: dict[str, Any] = json.loads(json.dumps(self.body))
+        return found
+
+    def create(self, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
+        if body["kind"] == "ConfigMap":
+            self.outputs = dict(body["data"])
+        return dict(body)
+
+    def get(self, path: str, **query: str) -> dict[str, Any]:
+        return {"metadata": {}}
+
+    def edit(self, size: int) -> None:
+        self.body["spec"] = {"size": size}
+        self.body["metadata"]["generation"] += 1
+
+    @property
+    def status(self) -> dict[str, Any]:
+        found: dict[str, Any] = self.body["status"]
+        return found
+
+
+def _merged(before: Any, patch: Any) -> Any:
+    if not isinstance(patch, Mapping):
+        return patch
+    base = before if isinstance(before, Mapping) else {}
+    return {name: _merged(base.get(name), patch.get(name, base.get(name))) for name in {**base, **patch} if patch.get(name, base.get(name)) is not None}
+
+
+class NoSources:
+    offline = False
+
+    def secret(self, ref: SecretRef) -> SecretValue:
+        raise ReferenceNotFound(str(ref))
+
+    def outputs(self, ref: ObjectRef) -> Mapping[str, str]:
+        raise ReferenceNotFound(str(ref))
+
+
+class Clients(AwsClients):
+    def verify_account(self, account: AwsAccountConfig) -> CallerIdentity:
+        return CallerIdentity("123456789012", "arn:aws:iam::123456789012:role/r")
+
+
+class Life:
+    """One operator process after another over the same cluster and the same outside."""
+
+    def __init__(self, cluster: Cluster) -> None:
+        self.cluster, self.outside, self.time = cluster, Outside(), 1_700_000_000.0
+        self.restart()
+
+    def restart(self) -> None:
+        self.objects = Objects()
+        clients = Clients(limiter=RateLimiter(is_open=True), version="0")
+        drivers = Drivers(clients, {ThingDriver.type: lambda scope, clock: CrowdDriver(self.outside)}, self.now)
+        process = Process("test", drivers, Accounts(clients, self.now, {"default": ACCOUNT}), SharedUse(), MassDeletion(self.now), self.now)
+        events = Recorder(self.cluster, self.now, str)
+        kinds = {"Crowd": CrowdKind()}
+        self.reconciler: Reconciler = reconciler_of(
+            process, kinds, self.objects, self.cluster, NoSources(), events, Metrics(CollectorRegistry(), "0"), PriceBook(), self.now
+        )
+
+    def now(self) -> float:
+        return self.time
+
+    def run(self, reason: Reason = Reason.EDIT) -> Outcome | None:
+        self.time += 120
+        self.objects.seen(CROWD, json.loads(json.dumps(self.cluster.body)))
+        return self.reconciler.run(CROWD, reason)
+
+    def name(self) -> str:
+        outcome = self.run()
+        return outcome.name if outcome is not None else "nothing"
+
+
+def listed(status: Mapping[str, Any]) -> int:
+    return len(status["resources"])
+
+
+def test_a_status_of_3000_resources_is_small_and_says_what_it_left_out() -> None:
+    life = Life(Cluster(3000))
+    assert life.name() == "ready" and len(life.outside.things) == 3000
+    status = life.cluster.status
+    assert life.cluster.largest < 64 * 1024
+    assert status["resourceCounts"] == {"READY": 3000}
+    assert status["omitted"] == {"fake/thing@": 3000 - listed(status)} and listed(status) >= 300
+
+
+@pytest.mark.parametrize("state", [State.PENDING, State.FAILED])
+def test_a_status_of_3000_resources_that_are_not_ready_is_small_too(state: State) -> None:
+    life = Life(Cluster(3000))
+    life.outside.born = state
+    life.run()
+    assert life.cluster.largest < 64 * 1024 and life.cluster.status["resourceCounts"] == {state.value: 3000}
+    assert sum(life.cluster.status["omitted"].values()) + listed(life.cluster.status) == 3000
+
+
+def test_a_restarted_process_prunes_what_it_can_only_find_by_identity() -> None:
+    life = Life(Cluster(1200, **{CONFIRM_ANNOTATION: "yes"}))
+    life.run()
+    left_out = sum(life.cluster.status["omitted"].values())
+    assert left_out > 600
+    stranger = Identity("test", "Crowd", "team", "another").owner("member-0001")
+    life.outside.things["stranger"] = stranger, thing("stranger"), State.READY
+    life.restart()
+    life.cluster.edit(size=3)
+    assert life.name() == "ready"
+    assert sorted(life.outside.things) == ["stranger", "t-1", "t-2", "t-3"]
+    assert "omitted" not in life.cluster.status and life.cluster.status["resourceCounts"] == {"READY": 3}
+
+
+def test_a_restarted_process_makes_nothing_a_second_time() -> None:
+    life = Life(Cluster(1200))
+    life.run()
+    life.restart()
+    outcome = life.run()
+    assert outcome is not None and outcome.name == "taken_up" and life.outside.made == 1200
+    entry = life.objects.get(CROWD)
+    assert entry is not None and entry.subject is not None and len(entry.subject.prior) == 1200, "the sweep compares all of them by id"
+
+
+def test_the_second_pass_after_a_restart_remembers_them_as_well() -> None:
+    life = Life(Cluster(1200, **{CONFIRM_ANNOTATION: "yes"}))
+    life.run()
+    life.restart()
+    life.run()
+    life.cluster.edit(size=2)
+    assert life.name() == "ready" and len(life.outside.things) == 2
+
+
+@pytest.mark.parametrize("size", [700, 13], ids=["composed", "not to be composed"])
+def test_a_deletion_after_a_restart_takes_all_of_them(size: int) -> None:
+    life = Life(Cluster(700))
+    life.run()
+    assert life.cluster.status["omitted"]
+    life.restart()
+    life.cluster.edit(size)
+    life.cluster.body["metadata"]["deletionTimestamp"] = "2026-01-01T00:00:00Z"
+    assert life.cluster.body["metadata"]["finalizers"] == [FINALIZER]
+    for _ in range(3):
+        life.run()
+    assert life.outside.things == {}
+
+
+def test_outputs_stand_as_published_while_they_cannot_be_read() -> None:
+    life = Life(Cluster(2))
+    life.run()
+    assert life.cluster.outputs == {"first": "t-1", "address": "yes"}
+    life.outside.failing["member-0000"] = Transient("Down", "down")
+    life.cluster.edit(3)
+    assert life.name() == "transient"
+    assert life.cluster.outputs == life.cluster.status["outputs"] == {"first": "t-1", "address": "yes"}
+    life.outside.failing.clear()
+    owner, value, _ = life.outside.things["t-1"]
+    life.outside.things["t-1"] = owner, value, State.PENDING
+    assert life.name() == "progressing" and life.cluster.outputs == {"first": "t-1", "address": "yes"}
+    life.outside.things["t-1"] = owner, value, State.READY
+    assert life.name() == "ready" and life.cluster.outputs["address"] == "yes"
+
+
+def test_an_output_that_there_is_no_more_goes_once_all_is_ready() -> None:
+    life = Life(Cluster(1, **{CONFIRM_ANNOTATION: "yes"}))
+    life.run()
+    life.cluster.edit(0)
+    assert life.name() == "ready" and "outputs" not in life.cluster.status
