@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
@@ -118,3 +119,23 @@ def test_a_replacement_starts_from_the_last_snapshot(lab: Lab) -> None:
     assert report.attributes["group"]["id"] == f"{first.name}-1"
     snapshots = lab.raw("elasticache").describe_snapshots()["Snapshots"]
     assert [each["ReplicationGroupId"] for each in snapshots] == [first.name]
+
+
+def test_what_a_predecessor_was_given_after_the_snapshot_is_told(lab: Lab) -> None:
+    runs, first = passes(lab), cache(lab)
+    runs.until(first, quiet, "made")
+    wanted = replace(first, port=6380)
+    runs.run(wanted, runs.run(wanted).plan.hash)
+
+    def successor_serves(report: Report) -> bool:
+        return any(result.reason == "Replaced" and result.state == State.READY.value for result in report.results)
+
+    runs.until(wanted, successor_serves, "the predecessor is in its grace")
+    now = datetime.fromtimestamp(lab.clock(), UTC)
+    data = {"MetricName": "SetTypeCmds", "Dimensions": [{"Name": "CacheClusterId", "Value": f"{first.name}-001"}], "Unit": "Count"}
+    points = [{**data, "Timestamp": now - timedelta(seconds=behind), "Value": 20.0} for behind in (60, 120)]
+    lab.raw("cloudwatch").put_metric_data(Namespace="AWS/ElastiCache", MetricData=points)
+    lab.clock.advance(120.0)
+    [old] = [result for result in runs.run(wanted).results if result.reason == "Replaced"]
+    assert old.prior.external_id == first.name
+    assert "write commands went to it since the snapshot" in old.message

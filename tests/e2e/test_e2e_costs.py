@@ -11,7 +11,7 @@ from tests.e2e.harness import Tenant, securebase
 
 def test_a_cache_tells_its_cost_and_what_would_be_cheaper(tenant: Tenant) -> None:
     cache = Cache.of(tenant)
-    cache.made(engine="redis", version="7.1", nodeType="cache.r7g.large", replicas=1, alarms={"enabled": False}, verify={"enabled": False})
+    cache.made(engine="redis", version="7.1", nodeType="cache.r7g.large", replicas=1, alarms={"enabled": False}, auth={"mode": "none"})
     status = cache.until(lambda: (told := cache.get()["status"]).get("recommendations") and told, "a recommendation")
     [recommended] = status["recommendations"]
     assert (recommended["type"], recommended["engine"], recommended["nodeType"]) == ("CheaperEngine", "valkey", "cache.r7g.large")
@@ -28,7 +28,7 @@ def test_a_cache_tells_its_cost_and_what_would_be_cheaper(tenant: Tenant) -> Non
 
 def test_advice_that_was_followed_goes(tenant: Tenant) -> None:
     cache = Cache.of(tenant)
-    cache.made(engine="redis", version="7.1", alarms={"enabled": False})
+    cache.made(engine="redis", version="7.1", alarms={"enabled": False}, auth={"mode": "none"})
     cache.until(lambda: cache.get()["status"].get("recommendations"), "a recommendation")
     before = float(cache.get()["status"]["cost"]["monthlyUsd"])
     cache.change(engine="valkey", version="8.1")

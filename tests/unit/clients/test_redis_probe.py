@@ -97,6 +97,21 @@ def test_a_cache_that_works_is_proven_with_its_figures(probe: RedisProbe, server
     assert 0 < admin.ttl(KEY) <= 60 and admin.dbsize() == 2
 
 
+def test_how_far_a_replica_is_behind(probe: RedisProbe, server: Redis, admin: Any) -> None:
+    with Redis() as following:
+        replica: Any = redis.Redis(port=following.port, protocol=2)
+        admin.config_set("repl-diskless-sync-delay", 0)
+        replica.config_set("masterauth", PASSWORD)
+        replica.execute_command("REPLICAOF", HOST, server.port)
+        wait_until(lambda: admin.info("replication").get("slave0", {}).get("state") == "online", "the replica to be in step", deadline=30)
+        admin.set("k", "v")
+        found = plainly(probe, server.port)
+        assert found.finding is Finding.PROVEN and found.figures.replica_lag is not None and found.figures.replication_offset
+        found = plainly(probe, following.port, "")
+        assert found.finding is Finding.WRONG and "READONLY" in found.message and found.figures.role == "slave"
+        replica.close()
+
+
 def test_tls_with_the_primarys_certificate_at_the_end_of_a_tunnel(probe: RedisProbe, tls: tuple[str, int]) -> None:
     found = probe.verify(*tls, PASSWORD, "default", server_name=NAME, key=KEY)
     assert (found.finding, found.message) == (Finding.PROVEN, "logged in over TLS, wrote and read a key")

@@ -245,6 +245,18 @@ def test_the_grace_begins_when_everybody_has_moved_and_the_old_one_goes_without_
     assert life.shapes == ["square"] and life.world.final == []
 
 
+def test_drift_that_may_be_our_own_last_write_replaces_nothing() -> None:
+    """Only what is left of a plan after that is done; the approval was for something else, or for nothing."""
+    life = Life()
+    life.hash = ""
+    life.until_settled("round")
+    life.world.outside.change("a", shape="drifted")
+    life.bench.memory.wrote_at["a"] = life.world.time
+    wanted = vault(shape="round", color="blue")
+    life.bench.run(wanted, node("b", partner=Ref("a", "id")), wait=5.0)
+    assert life.world.asked == [] and life.shapes == ["drifted"] and life.world.outside.things["t-1"][1].color == "blue"
+
+
 def test_a_spec_that_goes_back_midway_leaves_nothing_behind_and_a_later_replacement_saves_anew() -> None:
     life = Life()
     life.run("square")
@@ -289,7 +301,7 @@ def test_only_looking_in_between_forgets_neither_the_old_one_nor_what_the_succes
     began = life.bench.subject.prior["a~0"].retired_at
     life.bench.policy = Policy(mode=Mode.OBSERVE)
     life.run("square")
-    assert life.bench.subject.prior["a~0"].retired_at == began > 0
+    assert life.bench.subject.prior["a~0"].retired_at == began > 0 and life.bench.subject.prior["a~0"].snapshot == life.world.asked[0]
     life.run("square", complete=False)
     assert "a~0" in life.bench.subject.prior, "what was not composed is not forgotten"
     life.bench.policy = Policy()

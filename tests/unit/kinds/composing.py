@@ -9,7 +9,7 @@ import yaml
 
 from securebase.api.cdn import CdnDistribution, CdnDistributionSpec
 from securebase.core.fields import UNMANAGED, SecretValue, leaves
-from securebase.core.graph import Graph, Node, Role, shown
+from securebase.core.graph import Graph, Node, Role, SecretFrom, shown
 from securebase.core.identity import Identity
 from securebase.core.kind import Context, Facts, SecretRef
 from securebase.kinds.cdn import CDN
@@ -74,8 +74,10 @@ def _value(value: Any, secret: bool) -> Any:
         return str(value)
     if secret:
         return "(not shown)"
+    if isinstance(value, SecretFrom):
+        return f"(secret ${{{value.node}.{value.attribute}}})"
     value = shown(value)
-    return list(value) if isinstance(value, tuple) else value
+    return list(value) if isinstance(value, tuple) else str.__str__(value) if isinstance(value, str) else value
 
 
 class _Readable(yaml.SafeDumper):

@@ -396,17 +396,21 @@ def test_a_crash_at_any_write(user: str, proof: bool, crashes: set[tuple[int, bo
     kept=st.booleans(),
     request=st.booleans(),
     crashes=st.sets(st.tuples(st.integers(1, 16), st.booleans()), max_size=2),
+    lag=st.sampled_from([0.0, 40.0]),
 )
-def test_a_change_outside_is_answered_by_a_rotation(proof: bool, at: int, kept: bool, request: bool, crashes: set[tuple[int, bool]]) -> None:
+def test_a_change_outside_is_answered_by_a_rotation(proof: bool, at: int, kept: bool, request: bool, crashes: set[tuple[int, bool]], lag: float) -> None:
     operator = begun("", proof)
     world = operator.world
     operator.strict = False
+    world.lag = lag
     world.crashes = {(world.writes + write, after) for write, after in crashes}
     operator.want = replace(operator.want, request="one" if request else "")
     operator.run(at * 5)
     world.change_outside(*([*world.tokens, OUTSIDE][-2:] if kept else [OUTSIDE]))
     operator.run(4 * GRACE + 4000)
-    assert rotated(operator) and OUTSIDE not in world.tokens and operator.refusals <= 1
+    assert operator.published is not None and operator.published.value in world.tokens
+    if not crashes:  # else what we asked for and what somebody else did at the same moment may look alike
+        assert rotated(operator) and OUTSIDE not in world.tokens and operator.refusals <= 1
 
 
 def test_the_published_token_survives_somebody_elses_rotation() -> None:

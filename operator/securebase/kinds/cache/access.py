@@ -133,9 +133,9 @@ def _connection(spec: CacheClusterSpec, logins: tuple[_Login, ...], context: Con
     data: dict[str, Entry] = {
         "host": Ref(GROUP, "host"),
         "readerHost": Ref(GROUP, "readerHost"),
-        "port": str(spec.port),
+        "port": Ref(GROUP, "port"),
         "tls": "true" if tls else "false",
-        "url": f"{scheme}://{Ref(GROUP, 'host')}:{spec.port}",
+        "url": f"{scheme}://{Ref(GROUP, 'host')}:{Ref(GROUP, 'port')}",
     }
     for number, login in enumerate(logins):
         for prefix in {"", f"{login.name}-"} if number == 0 and len(logins) > 1 else {"" if number == 0 else f"{login.name}-"}:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from securebase.api.cache import CacheCluster, CacheClusterSpec
+from securebase.core.driver import RETIRED
 from securebase.core.graph import Graph
 from securebase.core.kind import AdviceSubject, Context, Facts, Needs, PolicyDefaults
 from securebase.core.policy import OnDelete
@@ -51,15 +52,15 @@ class CacheClusterKind:
         return PolicyDefaults(OnDelete(spec.effective_on_delete), spec.effective_deletion_protection)
 
     def needs(self, spec: CacheClusterSpec, namespace: str) -> Needs:
-        """The members decide which alarms there are."""
-        return Needs(nodes=frozenset({GROUP}) if spec.alarms.enabled else frozenset())
+        """The members decide which alarms there are; the port in use stays open while another one is wanted."""
+        return Needs(nodes=frozenset({GROUP}))
 
     def compose(self, spec: CacheClusterSpec, facts: Facts, context: Context) -> Graph:
         """All resources of one cache. While its members are not known nothing is pruned: their alarms are only not composed."""
         known = facts.nodes.get(GROUP, {}).get("members", "")
         return Graph(
             [
-                *network_nodes(spec, context),
+                *network_nodes(spec, context, _ports(facts)),
                 *group_nodes(spec, context),
                 *access_nodes(spec, context),
                 *alarm_nodes(spec, context, members(known)),
@@ -81,3 +82,9 @@ class CacheClusterKind:
     def advice_subject(self, spec: CacheClusterSpec, outputs: Mapping[str, str]) -> AdviceSubject | None:
         """Satisfies `core.kind.Advises`."""
         return advice.advice_subject(spec, outputs)
+
+
+def _ports(facts: Facts) -> frozenset[int]:
+    """On which the cache listens, and what it replaced as long as that serves."""
+    groups = (attributes for node, attributes in facts.nodes.items() if node.partition(RETIRED)[0] == GROUP)
+    return frozenset(int(port) for attributes in groups if (port := attributes.get("port")))

@@ -16,8 +16,11 @@ SUBNETS: Final = "subnets"
 SECURITY_GROUP: Final = "security-group"
 
 
-def network_nodes(spec: CacheClusterSpec, context: Context) -> Iterator[Node]:
-    """The subnet group, ours or one that exists, and the security group that `ingress` asks for."""
+def network_nodes(spec: CacheClusterSpec, context: Context, ports: frozenset[int]) -> Iterator[Node]:
+    """The subnet group, ours or one that exists, and the security group that `ingress` asks for.
+
+    ports  in use now, whatever is wanted: they stay open until nothing listens there any more
+    """
     network = spec.network
     if network.subnet_ids is not None:
         subnets = SubnetGroup(cache_id(context.identity, SUBNETS, 200), context.tags, frozenset(network.subnet_ids), _described(context))
@@ -31,7 +34,7 @@ def network_nodes(spec: CacheClusterSpec, context: Context) -> Iterator[Node]:
             description=_described(context),
             vpc_id=network.vpc_id or Ref(SUBNETS, "vpcId"),
             tags=context.tags,
-            ingress=tuple(IngressRule(source, spec.port) for source in sources),
+            ingress=tuple(IngressRule(source, port) for source in sources for port in sorted({spec.port, *ports})),
         )
         yield Node(SECURITY_GROUP, "ec2/security-group", group)
 

@@ -185,7 +185,7 @@ class _RotationDriver(ABC, Generic[D]):
         key, now = (sight.secret.arn, intent(what, about)), self._clock()
         if now - self._asked.get(key, float("-inf")) < LOOK_SECONDS:
             raise Waiting("Rotating", "watching the cache", rotation.POLL_SECONDS)
-        self._tag(sight, {rotation.INTENT: key[1], rotation.BASE: sight.access.stamp} if what is not Ask.SET else {rotation.INTENT: key[1]})
+        self._tag(sight, {rotation.INTENT: key[1], rotation.BASE: sight.record.next_base(sight.access)} if what is not Ask.SET else {rotation.INTENT: key[1]})
         self._asked[key] = now
         try:
             answer = self._change(sight, passwords, strategy)
@@ -256,13 +256,13 @@ class CredentialDriver(_RotationDriver[Credential]):
         return replace(observed, attributes=attributes, secrets={"password": SecretValue(value.password, record.in_force)})
 
     def _take(self, target: Target[Credential], sight: Sight, move: Move) -> None:
-        record, stamp = sight.record, sight.access.stamp
-        accepted = {rotation.IN_FORCE: move.version, rotation.SINCE: stamp_of(self._clock()), rotation.BASE: stamp, rotation.INTENT: ""}
+        record, base = sight.record, sight.record.next_base(sight.access)
+        accepted = {rotation.IN_FORCE: move.version, rotation.SINCE: stamp_of(self._clock()), rotation.BASE: base, rotation.INTENT: ""}
         match move.do:
             case Do.ADOPT:
                 self._tag(sight, accepted | {rotation.ALONE: move.version})
             case Do.REBASE:
-                self._tag(sight, {rotation.BASE: stamp})
+                self._tag(sight, {rotation.BASE: base})
             case Do.PUT:
                 self._acknowledge(target, sight, self._put(target, sight))
             case Do.ACKNOWLEDGE:
@@ -376,7 +376,7 @@ class CredentialRetirementDriver(_RotationDriver[CredentialRetirement]):
             case Do.SET:
                 self._set(sight, move.version)
             case Do.ALONE:
-                self._tag(sight, {rotation.ALONE: move.version, rotation.BASE: sight.access.stamp, rotation.INTENT: ""})
+                self._tag(sight, {rotation.ALONE: move.version, rotation.BASE: sight.record.next_base(sight.access), rotation.INTENT: ""})
             case Do.GIVE_UP:
                 self._tag(sight, {rotation.ALONE: move.version, rotation.INTENT: ""})
             case _:

@@ -173,6 +173,14 @@ class Record:
         """Whether `base` is about this very group and user."""
         return self.base.rpartition("/")[0] == access.stamp.rpartition("/")[0]
 
+    def moved(self, access: Access) -> bool:
+        """Whether somebody changed the token since `base` was noted. A read may be older than that: then it tells nothing."""
+        return seconds(access.modified) > seconds(self.base.rpartition("/")[2])
+
+    def next_base(self, access: Access) -> str:
+        """What to note now."""
+        return access.stamp if self.moved(access) or not self.of_group(access) else self.base
+
 
 class Ask(StrEnum):
     """What is asked of a cache."""
@@ -235,8 +243,7 @@ class Situation:
 
     @property
     def moved(self) -> bool:
-        """Whether somebody changed the token since `base` was noted. A read may be older than that: then it tells nothing."""
-        return seconds(self.access.modified) > seconds(self.record.base.rpartition("/")[2])
+        return self.record.moved(self.access)
 
 
 def rotation_move(want: Credential, at: Situation) -> Move:
@@ -310,7 +317,7 @@ def _rotating(at: Situation, candidate: str) -> Move:
     happened = at.moved
     if access.user:
         happened = at.asked and access.passwords == (2 if at.record.in_force else 1)
-    if at.proven or (happened and at.proven is None):
+    if at.proven is not False and (happened or (at.proven and (access.user or at.waited >= LOOK_SECONDS))):
         return Move(Do.PROMOTE, "Rotating", "the cache accepts the new value", version=candidate)
     repeats = bool(access.user) and not at.asked
     if at.waited < LOOK_SECONDS and not repeats:
