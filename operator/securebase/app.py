@@ -92,7 +92,8 @@ def build(settings: Settings, redactor: Redactor) -> Parts:
     )
     objects, account_objects = Objects(settings.fight_rounds, settings.settle_scale), Objects()
     accounts = Accounts(clients, time.time)
-    drivers = Drivers(clients, aws_drivers() | kubernetes_drivers(api, time.time, settings.watched()), time.time)
+    client = RedisProbe(settings.cache_ca_file) if settings.cache_verification else None
+    drivers = Drivers(clients, aws_drivers(client) | kubernetes_drivers(api, time.time, settings.watched()), time.time)
     _require_definitions(unfenced)
     instance = settings.instance or _cluster_uid(unfenced)
     process = Process(instance, drivers, accounts, SharedUse(), MassDeletion(time.time), time.time)
@@ -104,7 +105,6 @@ def build(settings: Settings, redactor: Redactor) -> Parts:
 
     sources = ClusterSources(api, outputs_of, redactor.register)
     kinds = {kind.kind: kind for kind in KINDS}
-    client = RedisProbe(settings.cache_ca_file) if settings.cache_verification else None
     log.info("securebase-operator %s, instance %s, replica %s", __version__, instance, identity)
     return Parts(
         kinds=kinds,

@@ -20,7 +20,8 @@ from securebase.core.driver import Depth, Driver, Observed, State, Target
 from securebase.core.errors import Waiting
 from securebase.core.fields import SecretValue
 from securebase.resources.elasticache.credential import CredentialDriver, CredentialRetirementDriver
-from securebase.resources.elasticache.rotation import Credential, CredentialRetirement, stamp_of
+from securebase.resources.elasticache.rotation import Credential, CredentialRetirement
+from securebase.resources.elasticache.rotation_record import stamp_of
 from securebase.resources.secretsmanager.driver import ManagedSecretDriver
 from securebase.resources.secretsmanager.model import ManagedSecret
 from tests.contract.harness import Lab, differences, eventually, observe

@@ -10,9 +10,8 @@ from typing import Any
 from uuid import uuid4
 
 import redis
-from redis.backoff import NoBackoff
-from redis.retry import Retry
 
+from bench.clients import connect
 from tests.e2e.harness import DEADLINE, Manifest, Tenant, until
 
 REGION = "us-east-1"
@@ -172,13 +171,14 @@ class Cache:
         body = self.tenant.plane.call("GET", self.connection_path())
         return {key: base64.b64decode(value).decode() for key, value in body["data"].items()}
 
+    @property
+    def authority(self) -> str:
+        """File of the certificate that clients must trust."""
+        return str(self.tenant.endpoint.control.redis_certificate_file)
+
     def client(self, told: Mapping[str, str] | None = None) -> Any:
-        """A client that uses what is published, or was; every command is one attempt, on one connection."""
-        told = told or self.connection()
-        authority = str(self.tenant.endpoint.control.redis_certificate_file)
-        secure = {"ssl": True, "ssl_ca_certs": authority} if told["tls"] == "true" else {}
-        options: dict[str, Any] = {"single_connection_client": True, "socket_timeout": 5, "retry": Retry(NoBackoff(), 0), **secure}
-        return redis.Redis(host=told["host"], port=int(told["port"]), username=told.get("username"), password=told.get("password"), **options)
+        """A client that uses what is published, or was."""
+        return connect(told or self.connection(), self.authority)
 
     def lets_in(self, told: Mapping[str, str]) -> bool:
         """Whether somebody new with these credentials gets in."""

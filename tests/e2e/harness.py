@@ -71,6 +71,7 @@ def user_name(account: str) -> str:
 def operator_process(kubeconfig: Path, endpoint: AwsEndpoint, log: Path, release: str, **settings: str) -> OperatorProcess:
     """The operator as the chart's Deployment would start it; nothing holds its AWS calls back, and its own writes settle at once."""
     common = {"workers": "4", "lease_name": release, "lease_namespace": SYSTEM, "aws_rate_scale": "0", "settle_scale": "0", "fight_rounds": "2"}
+    common["cache_ca_file"] = str(endpoint.control.redis_certificate_file)
     return OperatorProcess(kubeconfig, endpoint.environment, log, **{"instance": INSTANCE, **common, **settings})
 
 

@@ -135,7 +135,9 @@ class RedisProbe:
             return _of_error(error, f"{host}:{port}")
 
     def _access(self, host: str, port: int, password: str, username: str, tls: bool, server_name: str) -> _Access:
-        return _Access(host, port, username, password, self._context() if tls else None, server_name or host)
+        # `AUTH default <anything>` is accepted where `default` needs no password; `AUTH <anything>` is not (ACLCheckUserCredentials in Redis's acl.c).
+        named = "" if username == "default" else username
+        return _Access(host, port, named, password, self._context() if tls else None, server_name or host)
 
     def _context(self) -> ssl.SSLContext:
         changed_at = Path(self._ca_file).stat().st_mtime_ns if self._ca_file else 0

@@ -40,8 +40,14 @@ ABSENT: Final[Any] = None
 """How a leaf that one side lacks shows in a change."""
 
 
+class Undisclosed:
+    """What is, or stands for, a secret: one leaf whatever it is made of, and never shown."""
+
+    __slots__ = ()
+
+
 @dataclass(frozen=True, slots=True)
-class SecretValue:
+class SecretValue(Undisclosed):
     """A secret and the version it was read at. Compared by value, remembered by version, printed as neither."""
 
     value: str = dataclasses.field(repr=False)
@@ -106,13 +112,13 @@ def _dataclass_leaves(value: Any, prefix: str, impact: ImpactRule, secret: bool)
 
 
 def _leaves(value: Any, path: str, impact: ImpactRule, secret: bool, own: Mapping[str, Any]) -> Iterator[tuple[str, Leaf]]:
-    if isinstance(value, SecretValue):
+    if isinstance(value, Undisclosed):
         yield path, Leaf(value, impact, True)
     elif dataclasses.is_dataclass(value):
         yield from _dataclass_leaves(value, f"{path}.", impact, secret)
     elif isinstance(value, Mapping):
         for name in sorted(value):
-            yield f"{path}[{name}]", Leaf(value[name], impact, secret or isinstance(value[name], SecretValue), bool(own.get("open")))
+            yield f"{path}[{name}]", Leaf(value[name], impact, secret or isinstance(value[name], Undisclosed), bool(own.get("open")))
     elif own.get("key"):
         yield from _keyed_leaves(value, path, impact, secret, own)
     elif isinstance(value, (set, frozenset)):
@@ -158,7 +164,7 @@ def _graft(want: Any, have: Any, path: str, paths: Paths, own: Mapping[str, Any]
         return have
     if want is UNMANAGED or have is UNMANAGED:
         return want
-    if dataclasses.is_dataclass(want) and not isinstance(want, (type, SecretValue)) and type(want) is type(have):
+    if dataclasses.is_dataclass(want) and not isinstance(want, (type, Undisclosed)) and type(want) is type(have):
         prefix = f"{path}." if path else ""
         changed = {
             field.name: _graft(getattr(want, field.name), getattr(have, field.name), f"{prefix}{spelled(field.name)}", paths, field.metadata)

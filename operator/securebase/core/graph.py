@@ -11,7 +11,7 @@ from graphlib import CycleError, TopologicalSorter
 from types import MappingProxyType
 from typing import Any
 
-from securebase.core.fields import SecretValue
+from securebase.core.fields import SecretValue, Undisclosed
 
 # Private-use characters: no name, ARN, URL or header of a spec holds them, so a reference can stand anywhere inside a text.
 _OPEN, _CLOSE = "\ue000", "\ue001"
@@ -28,11 +28,14 @@ class Ref(str):
 
 
 @dataclass(frozen=True, slots=True)
-class SecretFrom:
+class SecretFrom(Undisclosed):
     """A secret that exists only after another node does: `SecretFrom("secret", "password")`. Resolved to a `SecretValue`."""
 
     node: str
     attribute: str
+
+    def __str__(self) -> str:
+        return f"(secret ${{{self.node}.{self.attribute}}})"
 
 
 def references(text: str) -> Iterator[tuple[str, str]]:

@@ -22,6 +22,7 @@ from securebase.resources.cloudfront.policies import (
 from securebase.resources.cloudfront.subscriptions import MonitoringSubscriptionDriver
 from securebase.resources.cloudwatch.driver import MetricAlarmDriver
 from securebase.resources.ec2.driver import SecurityGroupDriver
+from securebase.resources.elasticache.credential import CredentialDriver, CredentialRetirementDriver, LoginProof
 from securebase.resources.elasticache.parameter_group import ParameterGroupDriver
 from securebase.resources.elasticache.replication_group import ReplicationGroupDriver
 from securebase.resources.elasticache.subnet_group import SubnetGroupDriver
@@ -108,9 +109,12 @@ _CLASSES: tuple[DriverClass, ...] = (
 )
 
 
-def aws_drivers() -> dict[str, DriverFactory]:
-    """Every AWS type of the operator."""
-    return {driver.type: driver for driver in _CLASSES}
+def aws_drivers(proof: LoginProof | None = None) -> dict[str, DriverFactory]:
+    """Every AWS type of the operator. `proof` tries logins where a cache can be reached from here."""
+    return {driver.type: driver for driver in _CLASSES} | {
+        CredentialDriver.type: lambda aws, clock: CredentialDriver(aws, clock, proof),
+        CredentialRetirementDriver.type: lambda aws, clock: CredentialRetirementDriver(aws, clock, proof),
+    }
 
 
 def kubernetes_drivers(api: Kubernetes | None, clock: Callable[[], float], namespaces: Sequence[str] = ()) -> dict[str, DriverFactory]:

@@ -148,6 +148,7 @@ def test_refused_credentials(probe: RedisProbe, server: Redis, password: str, us
 def test_a_server_that_knows_no_password_refuses_one(probe: RedisProbe, server: Redis, admin: Any) -> None:
     admin.execute_command("ACL", "SETUSER", "default", "nopass")
     assert plainly(probe, server.port).finding is Finding.REFUSED
+    assert probe.login(HOST, server.port, PASSWORD, "default", tls=False) is False
     assert plainly(probe, server.port, "").finding is Finding.PROVEN
 
 

@@ -111,8 +111,13 @@ _rest = _optional(
 @st.composite
 def cache_specs(draw: st.DrawFn) -> CacheClusterSpec:
     """Any valid spec."""
+    rest = draw(_rest)
+    if rest.get("clusterMode") == "compatible":
+        rest["replicas"] = max(
+            1, rest.get("replicas", 0)
+        )  # "Auto-failover must be enabled on the cluster with a minimum of 1 replica" ("Modifying cluster mode")
     try:
-        return small(profile=draw(st.sampled_from(["dev", "prod"])), network=draw(_networks), **draw(_rest))
+        return small(profile=draw(st.sampled_from(["dev", "prod"])), network=draw(_networks), **rest)
     except ValidationError:
         assume(False)
         raise

@@ -8,8 +8,8 @@ from typing import Any
 import yaml
 
 from securebase.api.cdn import CdnDistribution, CdnDistributionSpec
-from securebase.core.fields import UNMANAGED, SecretValue, leaves
-from securebase.core.graph import Graph, Node, Role, SecretFrom, shown
+from securebase.core.fields import UNMANAGED, SecretValue, Undisclosed, leaves
+from securebase.core.graph import Graph, Node, Role, shown
 from securebase.core.identity import Identity
 from securebase.core.kind import Context, Facts, SecretRef
 from securebase.kinds.cdn import CDN
@@ -70,12 +70,10 @@ def _node(node: Node, wave: int) -> dict[str, Any]:
 
 
 def _value(value: Any, secret: bool) -> Any:
-    if isinstance(value, SecretValue) or value is UNMANAGED:
+    if isinstance(value, Undisclosed) or value is UNMANAGED:
         return str(value)
     if secret:
         return "(not shown)"
-    if isinstance(value, SecretFrom):
-        return f"(secret ${{{value.node}.{value.attribute}}})"
     value = shown(value)
     return list(value) if isinstance(value, tuple) else str.__str__(value) if isinstance(value, str) else value
 

@@ -8,10 +8,11 @@ from types import MappingProxyType
 from securebase.api.cache import CacheCluster, CacheClusterSpec
 from securebase.core.driver import RETIRED
 from securebase.core.graph import Graph
-from securebase.core.kind import AdviceSubject, Context, Facts, Needs, PolicyDefaults
+from securebase.core.identity import Identity
+from securebase.core.kind import AdviceSubject, Context, Facts, Needs, PolicyDefaults, Probe, SecretRef
 from securebase.core.policy import OnDelete
 from securebase.kinds.cache import advice
-from securebase.kinds.cache.access import access_nodes
+from securebase.kinds.cache.access import access_nodes, secured
 from securebase.kinds.cache.alarms import alarm_nodes, members
 from securebase.kinds.cache.group import group_nodes
 from securebase.kinds.cache.names import CONNECTION, GROUP, connection_name
@@ -67,6 +68,20 @@ class CacheClusterKind:
             ],
             complete=bool(known) or not spec.alarms.enabled,
             gathered={GROUP: {"members": known}} if spec.alarms.enabled else {},
+        )
+
+    def verification(self, spec: CacheClusterSpec, outputs: Mapping[str, str], identity: Identity) -> Probe | None:
+        """The primary, with the credentials that clients read."""
+        host, published = outputs.get("host", ""), outputs.get("connectionSecret", "")
+        if not spec.verify.enabled or not host or not published:
+            return None
+        return Probe(
+            host=spec.verify.host or host,
+            port=spec.verify.port or int(outputs.get("port") or spec.port),
+            tls=spec.encryption.in_transit,
+            server_name=host,
+            username=spec.auth.users[0].name if spec.auth.mode == "rbac" else "",
+            password=SecretRef(identity.namespace, published, "password") if secured(spec) else None,
         )
 
     def outputs(self, spec: CacheClusterSpec, attributes: Mapping[str, Mapping[str, str]]) -> Mapping[str, str]:

@@ -13,25 +13,22 @@ from securebase.core.driver import Answer, Depth, Key, Observed, State, Target
 from securebase.core.errors import ReconcileError, Terminal, Transient, Waiting
 from securebase.core.fields import SecretValue
 from securebase.core.identity import digest
-from securebase.resources.elasticache import rotation
+from securebase.resources.elasticache import rotation_record as noted
 from securebase.resources.elasticache.credential_reads import Reader, Sight, with_password
 from securebase.resources.elasticache.group_config import endpoint
 from securebase.resources.elasticache.rotation import (
-    CURRENT,
     LOOK_SECONDS,
-    PENDING,
-    Ask,
+    POLL_SECONDS,
     Credential,
     CredentialRetirement,
     Do,
     Move,
     Situation,
     grace_ends,
-    intent,
     retirement_move,
     rotation_move,
-    stamp_of,
 )
+from securebase.resources.elasticache.rotation_record import CURRENT, PENDING, Ask, intent, stamp_of
 from securebase.resources.secretsmanager.driver import LONGEST, SHORTEST, generated
 from securebase.resources.tagging import tag_list, unresolved
 
@@ -145,7 +142,7 @@ class _RotationDriver(ABC, Generic[D]):
 
     def _situation(self, target: Target[D], sight: Sight, depth: Depth) -> Situation:
         record, access, now = sight.record, sight.access, self._clock()
-        stated = record.tags.get(rotation.INTENT, "")
+        stated = record.tags.get(noted.INTENT, "")
         asked, waited = False, -1.0
         if stated.partition("/")[0] in self.INTENTS:
             key = (sight.secret.arn, stated)
@@ -184,8 +181,8 @@ class _RotationDriver(ABC, Generic[D]):
         """State the intent, then ask; never twice within the time in which an answer may not show yet."""
         key, now = (sight.secret.arn, intent(what, about)), self._clock()
         if now - self._asked.get(key, float("-inf")) < LOOK_SECONDS:
-            raise Waiting("Rotating", "watching the cache", rotation.POLL_SECONDS)
-        self._tag(sight, {rotation.INTENT: key[1], rotation.BASE: sight.record.next_base(sight.access)} if what is not Ask.SET else {rotation.INTENT: key[1]})
+            raise Waiting("Rotating", "watching the cache", POLL_SECONDS)
+        self._tag(sight, {noted.INTENT: key[1], noted.BASE: sight.record.next_base(sight.access)} if what is not Ask.SET else {noted.INTENT: key[1]})
         self._asked[key] = now
         try:
             answer = self._change(sight, passwords, strategy)
@@ -195,7 +192,7 @@ class _RotationDriver(ABC, Generic[D]):
         if isinstance(answer, Refusal) and answer.code in _BUSY:
             self._asked.pop(key, None)
             self._first_seen[key] = now - LOOK_SECONDS  # it did not take it: as soon as it is ready, it is asked again
-            raise Waiting("WaitsForGroup", f"the cache takes it when it is available again: {answer.message}", rotation.POLL_SECONDS)
+            raise Waiting("WaitsForGroup", f"the cache takes it when it is available again: {answer.message}", POLL_SECONDS)
 
     def _change(self, sight: Sight, passwords: Sequence[str], strategy: str) -> dict[str, Any] | Refusal:
         if sight.user is not None:
@@ -215,7 +212,7 @@ class CredentialDriver(_RotationDriver[Credential]):
     """`elasticache/credential`: what the cache accepts and clients are told, and how the next one gets there."""
 
     type: ClassVar[str] = "elasticache/credential"
-    MARK: ClassVar[str] = rotation.BASE
+    MARK: ClassVar[str] = noted.BASE
     INTENTS: ClassVar[tuple[Ask, ...]] = (Ask.ROTATE, Ask.RECLAIM)
 
     def create(self, target: Target[Credential], token: str) -> Observed[Credential]:
@@ -224,9 +221,9 @@ class CredentialDriver(_RotationDriver[Credential]):
         if sight is None:
             raise Waiting("WaitsForGroup", "the secret or the cache cannot be seen yet")
         if not sight.access.ready:
-            raise Waiting("WaitsForGroup", f"the cache is {sight.access.status}", rotation.POLL_SECONDS)
+            raise Waiting("WaitsForGroup", f"the cache is {sight.access.status}", POLL_SECONDS)
         request = target.want().request
-        self._tag(sight, {rotation.BASE: sight.access.stamp} | ({rotation.ACKNOWLEDGED: request} if request else {}))
+        self._tag(sight, {noted.BASE: sight.access.stamp} | ({noted.ACKNOWLEDGED: request} if request else {}))
         observed = self._observed(target, self._sight(target, Depth.FRESH, 0.0) or sight, Depth.FRESH)
         return self.advance(target, observed) if observed.due else observed
 
@@ -257,12 +254,12 @@ class CredentialDriver(_RotationDriver[Credential]):
 
     def _take(self, target: Target[Credential], sight: Sight, move: Move) -> None:
         record, base = sight.record, sight.record.next_base(sight.access)
-        accepted = {rotation.IN_FORCE: move.version, rotation.SINCE: stamp_of(self._clock()), rotation.BASE: base, rotation.INTENT: ""}
+        accepted = {noted.IN_FORCE: move.version, noted.SINCE: stamp_of(self._clock()), noted.BASE: base, noted.INTENT: ""}
         match move.do:
             case Do.ADOPT:
-                self._tag(sight, accepted | {rotation.ALONE: move.version})
+                self._tag(sight, accepted | {noted.ALONE: move.version})
             case Do.REBASE:
-                self._tag(sight, {rotation.BASE: base})
+                self._tag(sight, {noted.BASE: base})
             case Do.PUT:
                 self._acknowledge(target, sight, self._put(target, sight))
             case Do.ACKNOWLEDGE:
@@ -282,7 +279,7 @@ class CredentialDriver(_RotationDriver[Credential]):
     def _acknowledge(self, target: Target[Credential], sight: Sight, version: str) -> None:
         want = target.want()
         if want.request not in ("", sight.record.acknowledged):
-            self._tag(sight, {rotation.ACKNOWLEDGED: want.request} | ({rotation.IMMEDIATE: version} if want.immediate else {}))
+            self._tag(sight, {noted.ACKNOWLEDGED: want.request} | ({noted.IMMEDIATE: version} if want.immediate else {}))
 
     def _put(self, target: Target[Credential], sight: Sight) -> str:
         """A new value as AWSPENDING, under a name that this rotation alone has: after a crash the same version is found again."""
@@ -290,7 +287,7 @@ class CredentialDriver(_RotationDriver[Credential]):
         before = self._reader.value(sight.secret, record.in_force)
         text = before.text if before else ""
         length = min(max(len(before.password) if before else 0, SHORTEST), LONGEST)
-        begun = (target.owner, record.in_force, record.tags.get(rotation.SINCE, ""), want.request if want.request != record.acknowledged else "")
+        begun = (target.owner, record.in_force, record.tags.get(noted.SINCE, ""), want.request if want.request != record.acknowledged else "")
         for attempt in range(_TRIES):
             version = digest(*begun, str(attempt), length=64)
             said = {"SecretId": sight.secret.arn, "ClientRequestToken": version, "VersionStages": [PENDING]}
@@ -345,7 +342,7 @@ class CredentialRetirementDriver(_RotationDriver[CredentialRetirement]):
     """`elasticache/credential-retirement`: what was in force before stops working, once its grace is over and never while the new one is unpublished."""
 
     type: ClassVar[str] = "elasticache/credential-retirement"
-    MARK: ClassVar[str] = rotation.RETIRES
+    MARK: ClassVar[str] = noted.RETIRES
     INTENTS: ClassVar[tuple[Ask, ...]] = (Ask.SET,)
 
     def create(self, target: Target[CredentialRetirement], token: str) -> Observed[CredentialRetirement]:
@@ -353,7 +350,7 @@ class CredentialRetirementDriver(_RotationDriver[CredentialRetirement]):
         sight = self._sight(target, Depth.FRESH, 0.0)
         if sight is None:
             raise Waiting("WaitsForGroup", "the secret or the cache cannot be seen yet")
-        self._tag(sight, {rotation.RETIRES: "yes"})
+        self._tag(sight, {noted.RETIRES: "yes"})
         return self._observed(target, self._sight(target, Depth.FRESH, 0.0) or sight, Depth.FRESH)
 
     def _move(self, target: Target[CredentialRetirement], at: Situation) -> Move:
@@ -376,9 +373,9 @@ class CredentialRetirementDriver(_RotationDriver[CredentialRetirement]):
             case Do.SET:
                 self._set(sight, move.version)
             case Do.ALONE:
-                self._tag(sight, {rotation.ALONE: move.version, rotation.BASE: sight.record.next_base(sight.access), rotation.INTENT: ""})
+                self._tag(sight, {noted.ALONE: move.version, noted.BASE: sight.record.next_base(sight.access), noted.INTENT: ""})
             case Do.GIVE_UP:
-                self._tag(sight, {rotation.ALONE: move.version, rotation.INTENT: ""})
+                self._tag(sight, {noted.ALONE: move.version, noted.INTENT: ""})
             case _:
                 raise Transient("Unexpected", f"no step of a retirement: {move.do}")
 
@@ -388,5 +385,5 @@ class CredentialRetirementDriver(_RotationDriver[CredentialRetirement]):
             self._ask(sight, Ask.SET, version, [self._password(sight, version)], "SET")
         except Terminal as refused:
             if refused.reason in _REFUSED:
-                self._tag(sight, {rotation.ALONE: version, rotation.BASE: sight.access.long_ago, rotation.INTENT: ""})
+                self._tag(sight, {noted.ALONE: version, noted.BASE: sight.access.long_ago, noted.INTENT: ""})
             raise

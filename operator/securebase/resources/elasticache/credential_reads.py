@@ -12,7 +12,7 @@ from securebase.clients.aws import AwsScope, Refusal
 from securebase.core.driver import Depth
 from securebase.core.identity import OWNER_TAG
 from securebase.resources.elasticache.group_config import Group
-from securebase.resources.elasticache.rotation import CURRENT, PENDING, Access, Record
+from securebase.resources.elasticache.rotation_record import CURRENT, PENDING, Access, Record
 from securebase.resources.listing import Listing
 from securebase.resources.secretsmanager.driver import Description, password_in
 

@@ -17,9 +17,10 @@ from securebase.core.driver import Depth, Observed, Target
 from securebase.core.errors import Terminal, Waiting
 from securebase.core.fields import SecretValue
 from securebase.core.identity import Identity
-from securebase.resources.elasticache import rotation
+from securebase.resources.elasticache import rotation_record as noted
 from securebase.resources.elasticache.credential import CredentialDriver, CredentialRetirementDriver, LoginProof
-from securebase.resources.elasticache.rotation import Access, Credential, CredentialRetirement, Do, Record, Situation, retirement_move, rotation_move
+from securebase.resources.elasticache.rotation import Credential, CredentialRetirement, Do, Situation, retirement_move, rotation_move
+from securebase.resources.elasticache.rotation_record import Access, Record
 
 ARN: Final = "arn:aws:secretsmanager:us-east-1:123456789012:secret:cache-AbCdEf"
 IDENTITY: Final = Identity("test", "CacheCluster", "default", "cache")
@@ -259,7 +260,7 @@ class Operator:
         if self.published is None:
             return
         ending = CredentialRetirement(
-            "cache", ARN, seen.attributes["version"], rotation.stamp_of(self.published_at), self.want.user, self.grace, self.want.request, self.want.immediate
+            "cache", ARN, seen.attributes["version"], noted.stamp_of(self.published_at), self.want.user, self.grace, self.want.request, self.want.immediate
         )
         self.step(self.retirement, Target(IDENTITY, "retirement", CredentialRetirementDriver.type, ending))
 
@@ -289,7 +290,7 @@ class Operator:
         world = self.world
         current = next(version for version, names in world.labels.items() if "AWSCURRENT" in names)
         pending = [version for version, names in world.labels.items() if "AWSPENDING" in names]
-        alone = world.tags.get(rotation.ALONE) == world.tags.get(rotation.IN_FORCE) == current
+        alone = world.tags.get(noted.ALONE) == world.tags.get(noted.IN_FORCE) == current
         return alone and not pending and world.tokens == [world.password(current)] and self.published == SecretValue(world.password(current), current)
 
 
@@ -464,7 +465,7 @@ def test_a_lost_or_useless_pending_value_starts_again() -> None:
 
 def test_a_replaced_cache_made_with_the_current_value_needs_no_rotation() -> None:
     operator = begun()
-    operator.world.tags[rotation.BASE] = "another//2020-01-01T00:00:00+00:00"
+    operator.world.tags[noted.BASE] = "another//2020-01-01T00:00:00+00:00"
     operator.run(100)
     assert operator.at_rest and operator.published is not None and operator.published.version == FIRST
 
@@ -489,12 +490,12 @@ def test_every_situation_has_a_next_step_or_a_reason(data: st.DataObject) -> Non
     labels: Mapping[str, str] = {"AWSCURRENT": data.draw(version)} | data.draw(st.fixed_dictionaries({}, optional={"AWSPENDING": version}))
     asks = st.sampled_from(["", "rotate/a", "rotate/b", "reclaim/b", "set/a", "set/c", "?"])
     bases = st.sampled_from(["g//1", "g//2", "h//1", ""])
-    tags = data.draw(st.fixed_dictionaries({rotation.BASE: bases}, optional={rotation.IN_FORCE: version, rotation.ALONE: version, rotation.INTENT: asks}))
+    tags = data.draw(st.fixed_dictionaries({noted.BASE: bases}, optional={noted.IN_FORCE: version, noted.ALONE: version, noted.INTENT: asks}))
     access = Access("g", ready=data.draw(st.booleans()), modified="1", enabled=data.draw(st.booleans()))
     waited, asked = data.draw(st.sampled_from([-1.0, 1.0, 100.0])), data.draw(st.booleans())
     at = Situation(Record(labels, tags), access, BEGIN, BEGIN, waited, asked, data.draw(st.sampled_from([None, True, False])))
     first = rotation_move(Credential("g", ARN, request=data.draw(st.sampled_from(["", "r"]))), at)
-    second = retirement_move(CredentialRetirement("g", ARN, tags.get(rotation.IN_FORCE, ""), "2024-01-01T00:00:00Z"), at)
+    second = retirement_move(CredentialRetirement("g", ARN, tags.get(noted.IN_FORCE, ""), "2024-01-01T00:00:00Z"), at)
     asking = {Do.RECLAIM, Do.ROTATE, Do.SET}
     for move in (first, second):
         assert move.do is Do.NOTHING or move.version

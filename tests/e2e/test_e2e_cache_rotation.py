@@ -1,0 +1,169 @@
+"""What clients log in with changes while clients work: nobody is locked out before the grace is over, whenever the operator dies."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from bench.clients import Worker, working
+from tests.e2e.caches import Cache
+from tests.e2e.harness import MERGE, Own, Tenant, kill
+
+GRACE = {"rotation": {"grace": "10m"}}
+PUBLISHED_AT, IN_FORCE_SINCE = "securebase.io/published-at", "securebase.io/token-in-force-since"
+
+
+@pytest.fixture
+def cache(tenant: Tenant) -> Iterator[Cache]:
+    tenant.endpoint.control.settings.elasticache_redis = True
+    yield Cache.of(tenant)
+    tenant.endpoint.control.settings.elasticache_redis = False
+
+
+def let_grace_pass(cache: Cache) -> None:
+    """What was published and put in force was that half an hour earlier."""
+    [secret] = cache.secrets()
+    before = (datetime.now(UTC) - timedelta(minutes=30)).strftime("%Y-%m-%dT%H:%M:%SZ")
+    cache.tenant.aws("secretsmanager").tag_resource(SecretId=secret["ARN"], Tags=[{"Key": IN_FORCE_SINCE, "Value": before}])
+    cache.tenant.plane.call("PATCH", cache.connection_path(), {"metadata": {"annotations": {PUBLISHED_AT: before}}}, content_type=MERGE)
+    cache.refresh()
+
+
+def stages(cache: Cache) -> dict[str, str]:
+    """Version ids by their labels."""
+    [secret] = cache.secrets()
+    found = cache.tenant.aws("secretsmanager").describe_secret(SecretId=secret["ARN"])["VersionIdsToStages"]
+    return {label: version for version, labels in found.items() for label in labels}
+
+
+def tokens_asked_for(cache: Cache) -> int:
+    """How often ElastiCache was told of a token since the cache was made."""
+    return cache.tenant.writes().count("ModifyReplicationGroup")
+
+
+def published_anew(cache: Cache, before: dict[str, str]) -> dict[str, str]:
+    """What is published, once it is another password."""
+    cache.until(lambda: cache.connection()["password"] != before["password"], "another password to be published")
+    return cache.connection()
+
+
+def failed(workers: dict[str, Worker]) -> list[str]:
+    return [f"{failure.client}: {failure.why}" for worker in workers.values() for failure in worker.failures]
+
+
+def worked_on(workers: dict[str, Worker], cache: Cache) -> None:
+    """Some more rounds of each."""
+    before = {name: worker.rounds for name, worker in workers.items()}
+    cache.until(lambda: all(worker.rounds > before[name] + 10 for name, worker in workers.items()), "the clients to go on")
+
+
+def one_valid_token(cache: Cache, before: dict[str, str]) -> dict[str, str]:
+    """What is published, once it is the only thing that lets anybody in and every record agrees."""
+
+    def over() -> dict[str, str] | None:
+        told = cache.connection()
+        return told if told["password"] != before["password"] and cache.lets_in(told) and not cache.lets_in(before) else None
+
+    told: dict[str, str] = cache.until(over, "the new token alone to be valid", 90)
+    cache.until(lambda: cache.current() == told["password"] and "AWSPENDING" not in stages(cache), "Secrets Manager to agree")
+    cache.ready()
+    assert cache.connection() == told
+    return told
+
+
+def test_clients_work_all_the_while(cache: Cache) -> None:
+    cache.made(**GRACE)
+    before = cache.connection()
+    with working(before, cache.connection, cache.authority) as workers:
+        worked_on(workers, cache)
+        cache.annotate(rotate="one")
+        after = published_anew(cache, before)
+        cache.until(lambda: cache.current() == after["password"], "the new value to be current")
+        worked_on(workers, cache)
+        assert (cache.lets_in(before), cache.lets_in(after)) == (True, True)
+        assert tokens_asked_for(cache) == 1
+        cache.annotate(rotate="two")
+        cache.refresh()
+        worked_on(workers, cache)
+        assert (cache.connection(), tokens_asked_for(cache)) == (after, 1), "no second rotation in the grace of the first"
+        cache.annotate(rotate="one")
+        workers["old"].stop()
+        let_grace_pass(cache)
+        cache.until(lambda: not cache.lets_in(before), "the old token to be retired")
+        worked_on({name: worker for name, worker in workers.items() if name != "old"}, cache)
+        assert failed(workers) == []
+    assert one_valid_token(cache, before) == after
+
+
+def test_a_compromise_has_no_grace(cache: Cache) -> None:
+    cache.made(**GRACE)
+    before = cache.connection()
+    cache.annotate(rotate="leaked,immediate")
+    after = one_valid_token(cache, before)
+    assert tokens_asked_for(cache) == 2
+    cache.refresh()
+    assert (cache.connection(), tokens_asked_for(cache)) == (after, 2), "a request is answered once"
+
+
+def test_a_token_that_somebody_sets_outside_is_rotated_away(cache: Cache) -> None:
+    cache.made(**GRACE)
+    before, theirs = cache.connection(), "a-token-of-somebody-else-0123456789"
+    cache.act("auth-token", token=theirs)
+    cache.refresh()
+    after = published_anew(cache, before)
+    assert after["password"] != theirs
+    cache.until(lambda: cache.lets_in(after), "the new token to be taken")
+
+
+def test_an_rbac_user_has_two_passwords_for_the_grace(cache: Cache) -> None:
+    cache.made(auth={"mode": "rbac", "users": [{"name": "api", "accessString": "on ~* +@all -@dangerous"}]}, **GRACE)
+    before = cache.connection()
+    assert before["username"] == "api"
+    with working(before, cache.connection, cache.authority) as workers:
+        worked_on(workers, cache)
+        cache.annotate(rotate="one")
+        after = published_anew(cache, before)
+        worked_on(workers, cache)
+        assert (cache.lets_in(before), cache.lets_in(after), failed(workers)) == (True, True, [])
+        workers["old"].stop()
+        let_grace_pass(cache)
+        cache.until(lambda: not cache.lets_in(before), "the old password to be retired")
+        assert failed(workers) == []
+
+
+KILLED_AT = [
+    ("secretsmanager", "PutSecretValue", ""),
+    ("secretsmanager", "TagResource", "rotate/"),
+    ("elasticache", "ModifyReplicationGroup", "ROTATE"),
+    ("secretsmanager", "UpdateSecretVersionStage", "AWSCURRENT"),
+    ("secretsmanager", "UpdateSecretVersionStage", "AWSPENDING"),
+    ("secretsmanager", "TagResource", "set/"),
+    ("elasticache", "ModifyReplicationGroup", "SET"),
+]
+
+
+@pytest.fixture
+def own_cache(own_tenant: Own) -> Iterator[Any]:
+    own_tenant.tenant.endpoint.control.settings.elasticache_redis = True
+    yield own_tenant
+    own_tenant.tenant.endpoint.control.settings.elasticache_redis = False
+
+
+@pytest.mark.parametrize(("service", "operation", "about"), KILLED_AT, ids=lambda part: part.strip("/") or "any")
+def test_kill_9_at_a_step_leaves_one_valid_token(service: str, operation: str, about: str, own_cache: Own) -> None:
+    """The step is done, the operator never learns of it."""
+    own_cache.operator()
+    cache = Cache.of(own_cache.tenant)
+    cache.made(alarms={"enabled": False}, **GRACE)
+    before = cache.connection()
+    lost = cache.tenant.endpoint.control.lose_answer(service, operation, times=None, account=cache.tenant.account, contains=about)
+    cache.annotate(rotate="one,immediate")
+    cache.until(lambda: lost.hits, f"{operation} {about}")
+    assert own_cache.tenant.operator is not None
+    kill(own_cache.tenant.operator)
+    cache.tenant.endpoint.control.remove(lost)
+    own_cache.operator()
+    one_valid_token(Cache.of(own_cache.tenant), before)
