@@ -131,11 +131,11 @@ def test_what_a_predecessor_was_given_after_the_snapshot_is_told(lab: Lab) -> No
         return any(result.reason == "Replaced" and result.state == State.READY.value for result in report.results)
 
     runs.until(wanted, successor_serves, "the predecessor is in its grace")
+    lab.clock.advance(600.0)
     now = datetime.fromtimestamp(lab.clock(), UTC)
     data = {"MetricName": "SetTypeCmds", "Dimensions": [{"Name": "CacheClusterId", "Value": f"{first.name}-001"}], "Unit": "Count"}
     points = [{**data, "Timestamp": now - timedelta(seconds=behind), "Value": 20.0} for behind in (60, 120)]
     lab.raw("cloudwatch").put_metric_data(Namespace="AWS/ElastiCache", MetricData=points)
-    lab.clock.advance(120.0)
     [old] = [result for result in runs.run(wanted).results if result.reason == "Replaced"]
     assert old.prior.external_id == first.name
     assert "write commands went to it since the snapshot" in old.message

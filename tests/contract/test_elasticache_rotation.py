@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -19,9 +19,18 @@ from securebase.clients.redis import RedisProbe
 from securebase.core.driver import Depth, Driver, Observed, State, Target
 from securebase.core.errors import Waiting
 from securebase.core.fields import SecretValue
+from securebase.core.graph import Graph, Node, Ref, SecretFrom
+from securebase.core.identity import Identity
+from securebase.core.policy import Adopt, Policy
+from securebase.core.reconcile import reconcile
+from securebase.core.subject import Memory, Report, Subject
 from securebase.resources.elasticache.credential import CredentialDriver, CredentialRetirementDriver
+from securebase.resources.elasticache.model import ReplicationGroup, engine
+from securebase.resources.elasticache.replication_group import ReplicationGroupDriver
 from securebase.resources.elasticache.rotation import Credential, CredentialRetirement
 from securebase.resources.elasticache.rotation_record import stamp_of
+from securebase.resources.kubernetes.model import ObjectSecret
+from securebase.resources.registry import aws_drivers
 from securebase.resources.secretsmanager.driver import ManagedSecretDriver
 from securebase.resources.secretsmanager.model import ManagedSecret
 from tests.contract.harness import Lab, differences, eventually, observe
@@ -289,3 +298,122 @@ def test_sweeps_see_the_same_and_read_no_value_again(lab: Lab) -> None:
     assert ended is not None and ended.attributes["version"] == fresh.attributes["version"]
     cache.credential.delete(cache.target, fresh)
     assert observe(cache.credential, replace(cache.target, desired=None)) is None
+
+
+class PublishedSecret:
+    """`kubernetes/secret` kept in memory, by the clock of the test."""
+
+    type = "kubernetes/secret"
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self.clock = clock
+        self.kept: tuple[ObjectSecret, float] | None = None
+
+    def observe(self, targets: Sequence[Target[ObjectSecret]], depth: Depth) -> Mapping[Any, Any]:
+        return {target.key: self.seen(target) for target in targets}
+
+    def seen(self, target: Target[ObjectSecret]) -> Observed[ObjectSecret] | None:
+        if self.kept is None:
+            return None
+        return Observed("default/cache", self.kept[0], owner=target.owner, attributes={"publishedAt": stamp_of(self.kept[1])})
+
+    def create(self, target: Target[ObjectSecret], token: str) -> Observed[ObjectSecret]:
+        self.kept = target.want(), self.clock()
+        seen = self.seen(target)
+        assert seen is not None
+        return seen
+
+    def update(self, target: Target[ObjectSecret], observed: Observed[ObjectSecret], changes: Any) -> Observed[ObjectSecret]:
+        return self.create(target, "")
+
+    def delete(self, target: Target[ObjectSecret], observed: Observed[ObjectSecret]) -> None:
+        self.kept = None
+
+    @property
+    def password(self) -> SecretValue:
+        assert self.kept is not None
+        found = self.kept[0].data["password"]
+        assert isinstance(found, SecretValue)
+        return found
+
+
+@dataclass
+class LabWorld:
+    """`core.subject.World` over the lab: real drivers but for the connection Secret."""
+
+    lab: Lab
+    drivers: dict[str, Any] = field(default_factory=dict)
+
+    def driver(self, type: str, region: str) -> Driver:
+        if type not in self.drivers:
+            scope = self.lab.scope(REGION)
+            self.drivers[type] = PublishedSecret(self.lab.clock) if type == PublishedSecret.type else aws_drivers()[type](scope, self.lab.clock)
+        driver: Driver = self.drivers[type]
+        return driver
+
+    def now(self) -> float:
+        return self.lab.clock()
+
+    def intend(self, *priors: Any) -> None:
+        """Nothing crashes here."""
+
+    def used_elsewhere(self, identity: Identity, type: str, name: str) -> bool:
+        return False
+
+    def admit_deletion(self, scope: str, what: str, total: int, *, confirmed: bool) -> None:
+        """No breaker."""
+
+
+def graph_of(name: str, request: str) -> Graph:
+    group = ReplicationGroup(
+        name, {}, engine("valkey", "8.0"), "cache.t4g.micro", subnet_group=name, parameter_group="default.valkey8", auth_token=SecretFrom("secret", "password")
+    )
+    group_id, secret = Ref("group", "id"), Ref("secret", "arn")
+    ending = CredentialRetirement(group_id, secret, Ref("credential", "version"), Ref("connection", "publishedAt"), grace_seconds=GRACE, request=request)
+    return Graph(
+        [
+            Node("secret", ManagedSecretDriver.type, ManagedSecret(name=f"{name}/secret", tags={})),
+            Node("group", ReplicationGroupDriver.type, group, guards=True),
+            Node("credential", CredentialDriver.type, Credential(group_id, secret, every_seconds=30 * 86_400, request=request)),
+            Node("connection", PublishedSecret.type, ObjectSecret("default", "cache", {"password": SecretFrom("credential", "password")})),
+            Node("retirement", CredentialRetirementDriver.type, ending, after=frozenset({"connection"})),
+        ]
+    )
+
+
+@pytest.mark.parametrize("adopt", [Adopt.IF_OWNED, Adopt.NEVER])
+def test_the_core_rotates_pass_after_pass(lab: Lab, adopt: Adopt) -> None:
+    name, memory, world = f"cache-{uuid4().hex[:10]}", Memory(), LabWorld(lab)
+    subnets = [subnet["SubnetId"] for subnet in lab.raw("ec2").describe_subnets()["Subnets"]]
+    lab.raw("elasticache").create_cache_subnet_group(CacheSubnetGroupName=name, CacheSubnetGroupDescription="rotation", SubnetIds=subnets)
+    subject = Subject(Identity("contract", "CacheCluster", "default", name), replace(Policy(), adopt=adopt), REGION)
+    drifted: list[str] = []
+
+    def run(request: str) -> Report:
+        nonlocal subject
+        lab.clock.advance(5.0)
+        report = reconcile(graph_of(name, request), subject, world, memory, progress_only=True)
+        subject = replace(subject, prior={result.prior.id: result.prior for result in report.results})
+        drifted.extend((*report.drift, *report.corrected))
+        return report
+
+    def settled_as(request: str, reason: str) -> Callable[[Report], bool]:
+        def holds(report: Report) -> bool:
+            ready = all(result.state == State.READY.value and result.problem is None for result in report.results)
+            told = {result.prior.id: result.reason for result in report.results}
+            return ready and report.plan.is_empty() and told["retirement"] == reason and report.attributes["credential"].get("requested") == request
+
+        return holds
+
+    eventually(lambda: run(""), settled_as("", ""), "made")
+    published: PublishedSecret = world.drivers[PublishedSecret.type]
+    first = published.password
+    report = eventually(lambda: run("one"), settled_as("one", "GracePeriod"), "rotated, in the grace")
+    second = published.password
+    assert first != second
+    assert {result.prior.id: result.after for result in report.results}["retirement"] == pytest.approx(GRACE, abs=120)
+    lab.clock.advance(GRACE)
+    eventually(lambda: run("one"), settled_as("one", ""), "retired")
+    assert published.password == second and drifted == []
+    document = lab.raw("secretsmanager").get_secret_value(SecretId=f"{name}/secret")
+    assert document["VersionId"] == second.version and second.value in document["SecretString"]

@@ -8,10 +8,11 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+import yaml
 
 from lab.operator import OperatorProcess
 from tests.e2e.caches import Cache
-from tests.e2e.harness import MERGE, Tenant, conditions, kill, until
+from tests.e2e.harness import INSTANCE, MERGE, Own, Tenant, conditions, kill, securebase, until
 
 METRICS = {
     "EngineCPUUtilization", "DatabaseMemoryUsagePercentage", "Evictions", "NewConnections", "CurrConnections", "CacheHitRate",
@@ -97,12 +98,18 @@ def test_the_password_is_told_nowhere_else(cache: Cache, operator: OperatorProce
     cache.change(description="changed")
     cache.until(lambda: conditions(cache.get())["Synced"][0] == "False", "the refusal to be told")
     namespace = cache.tenant.namespace
+    text = yaml.safe_dump_all([cache.tenant.account_manifest(), cache.manifest(description="planned")])
+    planned = securebase(cache.tenant, "plan", "-f", "-", "--instance", INSTANCE, stdin=text)
+    drifted = securebase(cache.tenant, "drift", "-n", namespace, "--instance", INSTANCE)
+    assert (planned.returncode, "description" in planned.stdout) == (2, True), planned.stderr
     for where, shown in {
         "the object": json.dumps(cache.get()),
         "the Events": json.dumps(cache.tenant.plane.call("GET", f"/api/v1/namespaces/{namespace}/events")),
         "the ConfigMaps": json.dumps(cache.tenant.plane.call("GET", f"/api/v1/namespaces/{namespace}/configmaps")),
         "the metrics": operator.metrics(),
         "the log": operator.log.read_text(),
+        "the plan": planned.stdout + planned.stderr,
+        "the drift": drifted.stdout + drifted.stderr,
     }.items():
         assert password not in shown and theirs not in shown, where
 
@@ -232,13 +239,8 @@ def test_a_change_that_comes_while_it_is_busy_waits(cache: Cache) -> None:
 # --- replacement
 
 
-def end_grace(cache: Cache, id: str) -> None:
-    """A day has passed since the successor took over."""
-    resources = cache.get()["status"]["resources"]
-    for entry in resources:
-        if entry["id"] == id:
-            entry["retiredAt"] -= 90_000
-    cache.tenant.plane.call("PATCH", f"{cache.tenant.path(cache.name)}/status", {"status": {"resources": resources}}, content_type=MERGE)
+def ports(cache: Cache) -> set[int]:
+    return {rule["FromPort"] for rule in cache.security_group()["IpPermissions"]}
 
 
 def test_another_port_is_another_cache(cache: Cache) -> None:
@@ -248,7 +250,7 @@ def test_another_port_is_another_cache(cache: Cache) -> None:
     cache.says("Synced", "False", "ApprovalRequired")
     assert [change["path"] for change in cache.get()["status"]["plan"]["changes"]] == ["port"]
     assert cache.connection() == before, "clients are told of the port that is in use"
-    assert 6379 in {rule["FromPort"] for rule in cache.security_group()["IpPermissions"]}
+    assert 6379 in ports(cache)
     at = cache.tenant.mark()
     cache.approve()
     cache.until(lambda: len(cache.groups()) == 2, "the successor")
@@ -261,11 +263,50 @@ def test_another_port_is_another_cache(cache: Cache) -> None:
     assert snapshot["ReplicationGroupId"] == old["ReplicationGroupId"]
     writes = [name for name in cache.tenant.writes(at) if name in ("CreateSnapshot", "CreateReplicationGroup", "DeleteReplicationGroup")]
     assert writes == ["CreateSnapshot", "CreateReplicationGroup"], "the old one stays for the grace"
-    assert {6379, 6380} <= {rule["FromPort"] for rule in cache.security_group()["IpPermissions"]}, "both can be reached for the grace"
+    assert ports(cache) == {6379, 6380}, "both can be reached for the grace"
     cache.refresh()
     assert len(cache.groups()) == 2
     assert cache.resource("group")["externalId"] == new["ReplicationGroupId"]
     cache.until(lambda: cache.alarms(new) == {metric: set(new["MemberClusters"]) for metric in METRICS}, "the alarms of the new node alone")
+
+
+def replaced(cache: Cache) -> tuple[str, str]:
+    """Ids of a cache and of its successor, which serves now."""
+    cache.made(alarms={"enabled": False})
+    old = cache.group()["ReplicationGroupId"]
+    cache.change(port=6380)
+    cache.says("Synced", "False", "ApprovalRequired")
+    cache.approve()
+    cache.until(lambda: len(cache.groups()) == 2, "the successor")
+    new = cache.ready()["status"]["outputs"]["id"]
+    return old, new
+
+
+def end_grace(cache: Cache, id: str) -> None:
+    """A day more has passed since a successor took over. Nobody else may write meanwhile."""
+    resources = cache.get()["status"]["resources"]
+    [retired] = [entry for entry in resources if entry["id"] == id]
+    retired["retiredAt"] -= 90_000
+    cache.tenant.plane.call("PATCH", f"{cache.tenant.path(cache.name)}/status", {"status": {"resources": resources}}, content_type=MERGE)
+
+
+def test_what_was_replaced_goes_when_its_grace_is_over(own_tenant: Own) -> None:
+    operator = own_tenant.operator()
+    cache = Cache.of(own_tenant.tenant)
+    old, new = replaced(cache)
+    point = {"MetricName": "SetTypeCmds", "Dimensions": [{"Name": "CacheClusterId", "Value": f"{old}-001"}], "Timestamp": datetime.now(UTC), "Value": 42.0}
+    cache.tenant.aws("cloudwatch").put_metric_data(Namespace="AWS/ElastiCache", MetricData=[point])
+    cache.refresh()
+    cache.until(lambda: "42 write commands" in cache.resource("group~0")["message"], "the writes that the successor lacks to be told")
+    kill(operator)
+    end_grace(cache, "group~0")
+    own_tenant.operator()
+    cache = Cache.of(own_tenant.tenant)
+    cache.until(lambda: [group["ReplicationGroupId"] for group in cache.groups()] == [new], "the old one to go")
+    cache.ready()
+    cache.until(lambda: ports(cache) == {6380}, "the old port to be closed")
+    [snapshot] = cache.elasticache.describe_snapshots()["Snapshots"]
+    assert snapshot["ReplicationGroupId"] == old
 
 
 # --- its end
@@ -319,8 +360,7 @@ def test_deletion_protection_waits_and_says_why(cache: Cache) -> None:
 # --- identity
 
 
-def test_a_lost_status_costs_no_write(own_tenant: Any) -> None:
-    cache = Cache.of(own_tenant.tenant)
+def test_a_lost_status_costs_no_write(own_tenant: Own) -> None:
     operator = own_tenant.operator()
     cache = Cache.of(own_tenant.tenant)
     before = cache.made(replicas=1)["status"]["outputs"]

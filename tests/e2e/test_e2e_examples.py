@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +22,7 @@ EXAMPLES = sorted((ROOT / "examples").glob("*.yaml"))
 NAMESPACE, ACCOUNT = "web", "123456789012"
 RELEASE = "securebase-examples"
 BUCKETS = ("securebase-assets", "securebase-portal", "securebase-site", "securebase-site-replica", "securebase-cdn-logs")
+LOG_GROUPS = ("/elasticache/sessions/slow", "/elasticache/sessions/engine")
 
 parametrized = pytest.mark.parametrize("example", EXAMPLES, ids=lambda path: path.stem)
 
@@ -43,10 +47,12 @@ def operator(other_plane: ControlPlane, endpoint: AwsEndpoint, tmp_path_factory:
 
 @pytest.fixture(scope="module")
 def platform(other_plane: ControlPlane, endpoint: AwsEndpoint, operator: OperatorProcess) -> Iterator[Tenant]:
-    """What the examples build on and do not make themselves: buckets, a zone, a Secret."""
+    """What the examples build on and do not make themselves: buckets, a zone, a Secret, log groups."""
     tenant = Platform(other_plane, endpoint, NAMESPACE, operator, ACCOUNT)
     for bucket in BUCKETS:
         tenant.make_bucket(bucket)
+    for log_group in LOG_GROUPS:
+        tenant.aws("logs").create_log_group(logGroupName=log_group)
     tenant.aws("route53").create_hosted_zone(Name="example.com", CallerReference="examples")
     tenant.apply(tenant.secret("origin-verify", token="a-token-of-the-example"))
     tenant.kubectl("apply", "-f", str(ROOT / "examples" / "awsaccount.yaml"))
@@ -54,14 +60,35 @@ def platform(other_plane: ControlPlane, endpoint: AwsEndpoint, operator: Operato
     remove_tenant(tenant)
 
 
+@pytest.fixture(scope="module")
+def files(platform: Tenant, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """The examples by their names, with ids of subnets and security groups that there are: AWS alone chooses those."""
+    ec2, directory = platform.aws("ec2"), tmp_path_factory.mktemp("files")
+    subnets = [subnet["SubnetId"] for subnet in sorted(ec2.describe_subnets()["Subnets"], key=lambda subnet: str(subnet["AvailabilityZone"]))]
+    vpc = ec2.describe_subnets(SubnetIds=subnets[:1])["Subnets"][0]["VpcId"]
+    group = ec2.create_security_group(GroupName="api", Description="the functions of the API", VpcId=vpc)["GroupId"]
+    for example in EXAMPLES:
+        text = example.read_text()
+        for theirs, there in zip(dict.fromkeys(re.findall(r"subnet-[0-9a-f]{17}", text)), subnets, strict=False):
+            text = text.replace(theirs, there)
+        (directory / example.name).write_text(re.sub(r"sg-[0-9a-f]{17}", group, text))
+    return {example.name: directory / example.name for example in EXAMPLES}
+
+
 def ours(example: Path) -> list[Manifest]:
     documents = [document for document in yaml.safe_load_all(example.read_text()) if document]
     return [document for document in documents if kind_of(document["apiVersion"], document["kind"])]
 
 
+def plural_of(document: Manifest) -> str:
+    kind = kind_of(document["apiVersion"], document["kind"])
+    assert kind is not None
+    return kind.plural
+
+
 def place(document: Manifest) -> str:
     """Its path at the API server."""
-    plural, name = f"{document['kind'].lower()}s", document["metadata"]["name"]
+    plural, name = plural_of(document), document["metadata"]["name"]
     return f"{GROUP}/{plural}/{name}" if document["kind"] == "AwsAccount" else f"{GROUP}/namespaces/{NAMESPACE}/{plural}/{name}"
 
 
@@ -78,8 +105,9 @@ def carried_out(platform: Tenant, document: Manifest) -> Manifest:
 
 
 @parametrized
-def test_it_becomes_ready_and_does_not_differ_from_its_file(example: Path, platform: Tenant) -> None:
+def test_it_becomes_ready_and_does_not_differ_from_its_file(example: Path, platform: Tenant, files: dict[str, Path]) -> None:
     """What kubectl and Argo CD compare. The operator adds a finalizer and a status, nothing else."""
+    example = files[example.name]
     platform.kubectl("apply", "--validate=strict", "-f", str(example))
     asked: list[dict[str, Any]] = [platform.plane.call("GET", place(document)) for document in ours(example)]
     for document, before in zip(ours(example), asked, strict=True):
@@ -104,19 +132,22 @@ def _difference(platform: Tenant, example: Path, *way: str) -> str:
     return answer.stdout
 
 
-def test_together_they_come_to_rest(platform: Tenant) -> None:
+def acknowledged(tenant: Tenant, name: str, refresh: str) -> bool:
+    return bool(tenant.get(name)["status"].get("acknowledged", {}).get("refresh") == refresh)
+
+
+def test_together_they_come_to_rest(platform: Tenant, files: dict[str, Path]) -> None:
     """All of them side by side share what is equal, and then nothing more is written, neither to AWS nor to the cluster."""
-    files = [argument for example in EXAMPLES for argument in ("-f", str(example))]
-    platform.kubectl("apply", *files)
-    for example in EXAMPLES:
-        for document in ours(example):
-            carried_out(platform, document)
+    platform.kubectl("apply", *(argument for file in files.values() for argument in ("-f", str(file))))
+    documents = [document for file in files.values() for document in ours(file)]
+    for document in documents:
+        carried_out(platform, document)
     at, position = platform.mark(), platform.plane.audit_log.mark()
-    names = [document["metadata"]["name"] for example in EXAMPLES for document in ours(example) if document["kind"] == "CdnDistribution"]
-    for name in names:
-        platform.annotate(name, refresh="look")
-    for name in names:
-        until(lambda name=name: platform.get(name)["status"].get("acknowledged", {}).get("refresh") == "look", f"{name} to be looked at", 60, platform.operator)  # type: ignore[misc]
+    looked = [(replace(platform, plural=plural_of(document)), document["metadata"]["name"]) for document in documents if document["kind"] != "AwsAccount"]
+    for of, name in looked:
+        of.annotate(name, refresh="look")
+    for of, name in looked:
+        until(partial(acknowledged, of, name, "look"), f"{name} to be looked at", 60, platform.operator)
     assert platform.writes(at) == []
     written = [write for write in platform.plane.audit_log.writes(since=position, user=user_name(RELEASE)) if write.resource != "leases"]
-    assert {(write.resource, write.subresource) for write in written} == {("cdndistributions", "status")}, "the acknowledgement alone"
+    assert {(write.resource, write.subresource) for write in written} == {(of.plural, "status") for of, _ in looked}, "the acknowledgement alone"

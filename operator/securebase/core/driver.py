@@ -84,6 +84,7 @@ class Observed(Generic[D]):
     owner       value of the owner tag; "" when it has none. A driver of a type without tags returns the target's own owner where
                 the resource's name, made from the identity, proves it
     attributes  what other nodes may refer to. An attribute that is not usable yet (an ARN of a certificate that is not issued) is left out
+    about       what it watches; what is about the same thing goes with it, and counts as one in the breaker against mass deletion
     raw         the whole object as read, for whole-object writes; opaque to the core
     secrets     secret attributes, for whoever asks with a `SecretFrom`
     under_way   leaf paths whose wanted value the outside reports as being applied
@@ -101,6 +102,7 @@ class Observed(Generic[D]):
     owner: str = ""
     etag: str = ""
     attributes: Mapping[str, str] = field(default_factory=dict)
+    about: str = ""
     raw: Any = field(default=None, repr=False)
     secrets: Mapping[str, SecretValue] = field(default_factory=dict, repr=False)
     under_way: frozenset[str] = frozenset()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
@@ -31,6 +31,7 @@ from securebase.core.graph import Graph, Known, Role, resolve
 from securebase.core.observe import make_plan, observe_batch, observe_graph, observe_priors, prunable, target_of
 from securebase.core.plan import EXISTENCE, Action, Plan, Prior, Step, gated, node_step, wanted_now
 from securebase.core.policy import Adopt, Gate, Mode
+from securebase.core.remembered import not_composed, observed_only, remembered
 from securebase.core.removal import remove, used_by_others
 from securebase.core.subject import FIRST_POLL, LONGEST_POLL, Memory, NodeResult, Report, Subject, World
 
@@ -51,49 +52,13 @@ def reconcile(graph: Graph, subject: Subject, world: World, memory: Memory, *, p
     memory.granted = plan.granted
     memory.seen = {name: found for name, found in answers.items() if isinstance(found, Observed)}
     if subject.policy.mode is not Mode.ENFORCE:
-        results = tuple(_observed_only(step, graph.removal_wave_of.get(step.node.id, 0), subject) for step in plan.steps)
-        return Report(plan, (*results, *_not_composed(graph, subject, results)), attributes)
+        results = tuple(observed_only(step, graph.removal_wave_of.get(step.node.id, 0), subject) for step in plan.steps)
+        return Report(plan, (*results, *not_composed(graph, subject, results)), attributes)
     return _Pass(graph, subject, world, memory, plan, attributes.copy()).run()
-
-
-def _not_composed(graph: Graph, subject: Subject, results: Iterable[NodeResult]) -> tuple[NodeResult, ...]:
-    """What an incomplete composition leaves out is not unwanted: it stays remembered until a complete one says so."""
-    unseen = () if graph.complete else subject.prior.keys() - {result.prior.id for result in results}
-    return tuple(NodeResult(subject.prior[name], State.READY.value, reason="NotComposed") for name in sorted(unseen))
 
 
 def _at_rest(seen: Observed[Any], now: float) -> bool:
     return seen.state is State.READY and not seen.due and not 0 < seen.again_at <= now
-
-
-def _observed_only(step: Step, wave: int, subject: Subject) -> NodeResult:
-    if step.problem is not None:
-        return NodeResult(_remember(step, wave), "HELD", step.problem, drift=step.drift)
-    if step.observed is None:
-        return NodeResult(_remember(step, wave), "ABSENT", reason="Absent", message="does not exist", drift=step.drift)
-    applied = "" if step.changes else Applied.of(step.target.desired, subject.key).encode() if step.target.desired is not None else ""
-    prior = _remember(step, wave, step.observed, applied or (step.prior.applied if step.prior else ""))
-    return NodeResult(prior, step.observed.state.value, reason=step.observed.reason, message=step.observed.message, drift=step.drift)
-
-
-def _remember(step: Step, wave: int, observed: Observed[Any] | None = None, applied: str | None = None, incarnation: int | None = None) -> Prior:
-    """What is known of a step's resource now. Once it is ready, no snapshot waits for a successor any more: a later one starts from a new one.
-    A predecessor's is told until its end."""
-    before = step.prior or Prior(step.node.id, step.node.type)
-    over = observed is not None and observed.state is State.READY and RETIRED not in step.node.id
-    return Prior(
-        step.node.id,
-        step.node.type,
-        observed.external_id if observed else before.external_id,
-        step.node.region,
-        step.node.role,
-        step.node.guards,
-        wave,
-        before.applied if applied is None else applied,
-        before.incarnation if incarnation is None else incarnation,
-        "" if over else before.snapshot,
-        before.retired_at,
-    )
 
 
 class _Pass:
@@ -122,7 +87,7 @@ class _Pass:
         told = [*self.results.values(), *self.retired, *(result for result in leaving if result.state != "ABSENT")]
         return Report(
             self.plan,
-            (*told, *_not_composed(self.graph, self.subject, told)),
+            (*told, *not_composed(self.graph, self.subject, told)),
             self.attributes,
             tuple(self.corrected),
             tuple(self.created),
@@ -145,7 +110,7 @@ class _Pass:
     def _prior_now(self, step: Step) -> Prior:
         """What to remember of a step that did not come through: never the id of something that is not ours, or it would be deleted one day."""
         seen = self.memory.seen.get(step.node.id) or step.observed
-        prior = _remember(step, self._wave(step), seen if seen is not None and seen.owner == step.target.owner else None)
+        prior = remembered(step, self._wave(step), seen if seen is not None and seen.owner == step.target.owner else None)
         started = step.prior.snapshot if step.prior and step.action is Action.REPLACE else prior.snapshot
         return replace(prior, snapshot=self.replacing.get(step.node.id, started))
 
@@ -259,7 +224,7 @@ class _Pass:
     def _intent(self, step: Step, incarnation: int) -> Prior:
         """What status must say before the call: the next incarnation, and no external id any more, so that after a crash the new one
         is searched for by identity and made with the same token."""
-        return replace(_remember(step, self._wave(step)), external_id="", applied="", incarnation=incarnation)
+        return replace(remembered(step, self._wave(step)), external_id="", applied="", incarnation=incarnation)
 
     def _confirm_absence(self, step: Step) -> None:
         since = self.memory.absent_since.setdefault(step.node.id, self.world.now())
@@ -302,7 +267,7 @@ class _Pass:
         snapshot = self._saved(step, driver)
         if replaces_in_place(driver) and driver.delete(step.target, step.observed) is not None:
             raise Waiting("Replacing", "the old one is being removed first, because its name cannot change", self._poll(step))
-        old = replace(_remember(step, self._wave(step), step.observed), id=f"{step.node.id}{RETIRED}{incarnation - 1}", snapshot=snapshot, retired_at=0)
+        old = replace(remembered(step, self._wave(step), step.observed), id=f"{step.node.id}{RETIRED}{incarnation - 1}", snapshot=snapshot, retired_at=0)
         if snapshot:
             old = replace(old, guards=False)  # what it held is kept, and who approved the replacement approved its end
         self.world.intend(replace(self._intent(step, incarnation), snapshot=snapshot), *([] if replaces_in_place(driver) else [old]))
@@ -321,7 +286,7 @@ class _Pass:
         name = step.prior.snapshot if step.prior else ""
         if not name:
             name = self.subject.identity.snapshot_name(step.node.id, self.world.now())
-            intent = replace(_remember(step, self._wave(step), step.observed), snapshot=name)
+            intent = replace(remembered(step, self._wave(step), step.observed), snapshot=name)
             self.world.intend(intent)
         self.replacing[step.node.id] = name
         if driver.snapshot(step.target, step.observed, name) is not Saved.DONE:
@@ -338,11 +303,11 @@ class _Pass:
         self.attributes.note(name, observed.attributes, observed.secrets)
         self.existing.add(name)
         if step.node.role is Role.EXTERNAL:
-            return NodeResult(_remember(step, self._wave(step), observed), observed.state.value, reason=observed.reason, message=observed.message)
+            return NodeResult(remembered(step, self._wave(step), observed), observed.state.value, reason=observed.reason, message=observed.message)
         kept = Applied.decode(step.prior.applied) if step.prior else None
         held = Paths([*step.held, *self.subject.policy.ignore_paths(name)])
         applied = step.prior.applied if name in self.unsettled and step.prior else Applied.of(written, self.subject.key, leaving_out=held, kept=kept).encode()
-        prior = _remember(step, self._wave(step), observed, applied, incarnation)
+        prior = remembered(step, self._wave(step), observed, applied, incarnation)
         if observed.state is not State.READY:
             prior = replace(prior, snapshot=self.replacing.get(name, prior.snapshot))
         return self._judged(step, prior, observed)
@@ -378,6 +343,11 @@ class _Pass:
         except ReconcileError as error:
             return f"What was written to it since the snapshot is not known ({error.reason})."
 
+    def _is_wanted(self, prior: Prior, observed: Observed[Any]) -> bool:
+        """Whether a node of the graph is that very resource: taken for its own successor after a crash, or under another id."""
+        current = (self.results[name].prior for name in self.graph.nodes)
+        return any((one.type, one.region, one.external_id) == (prior.type, prior.region, observed.external_id) for one in current)
+
     def _prune(self, step: Step) -> NodeResult:
         if step.problem is not None:
             raise step.problem
@@ -386,7 +356,7 @@ class _Pass:
         if step.held:
             return NodeResult(self._prior_now(step), "HELD", reason="ApprovalRequired", message="its removal waits for approval")
         prior = self._prior_now(step)
-        if used_by_others(self.world, self.subject, prior, step.observed):
+        if self._is_wanted(prior, step.observed) or used_by_others(self.world, self.subject, prior, step.observed):
             return NodeResult(prior, "ABSENT")
         if RETIRED in prior.id:  # its successor and all who use it are ready: from here on nobody needs it
             prior = replace(prior, retired_at=prior.retired_at or int(self.world.now()))
@@ -396,7 +366,7 @@ class _Pass:
                 told = f"replaced, and serves until {until:%Y-%m-%dT%H:%MZ}. {self._written_since(step)}".strip()
                 return NodeResult(prior, State.READY.value, reason="Replaced", message=told, after=min(rest, RETOLD_SECONDS))
         scope = f"{self.subject.identity.kind} {self.subject.identity.namespace}/{self.subject.identity.name}"
-        self.world.admit_deletion(scope, step.node.id, len(self.subject.prior), confirmed=self.subject.confirmed)
+        self.world.admit_deletion(scope, step.observed.about or step.node.id, len(self.subject.prior), confirmed=self.subject.confirmed)
         left = remove(self.world, self.subject, self.memory, prior, step.target, step.observed)
         if left is None:
             self.removed.append(step.node.id)

@@ -54,7 +54,13 @@ SHAPE = [
     Case("prod with one node", "multiAz needs a replica", prod(replicas=0, multiAz=False), prod(replicas=0)),
     Case("shards with one node each", "multiAz needs a replica", prod(clusterMode="enabled", shards=3), prod(clusterMode="enabled", shards=3, replicas=0)),
     Case("shards", "shards need clusterMode: enabled", cache(clusterMode="enabled", shards=3), cache(shards=3)),
-    Case("shards on the way", "shards need clusterMode: enabled", cache(clusterMode="compatible"), cache(clusterMode="compatible", shards=2)),
+    Case(
+        "shards on the way",
+        "shards need clusterMode: enabled",
+        cache(clusterMode="compatible", replicas=1),
+        cache(clusterMode="compatible", replicas=1, shards=2),
+    ),
+    Case("on the way with one node", "compatible needs automatic failover", cache(clusterMode="compatible", replicas=1), cache(clusterMode="compatible")),
     Case("nodes", "more than ElastiCache's most of 500 nodes", prod(clusterMode="enabled", shards=250), prod(clusterMode="enabled", shards=251)),
     Case("reference's smallest node", "nodeType is not of a known family", cache(nodeType="cache.t3.micro"), cache(nodeType="cache.t9.micro")),
     Case("reference's largest node", "nodeType is not of a known family", cache(nodeType="cache.r6g.large"), cache(nodeType="r6g.large")),
@@ -82,8 +88,8 @@ VERSIONS = [
     Case(
         "compatible before 7",
         "version 6.2 has neither",
-        cache(engine="redis", version="7.0", clusterMode="compatible"),
-        cache(engine="redis", version="6.2", clusterMode="compatible"),
+        cache(engine="redis", version="7.0", clusterMode="compatible", replicas=1),
+        cache(engine="redis", version="6.2", clusterMode="compatible", replicas=1),
     ),
     Case(
         "preferred before 7",

@@ -57,7 +57,7 @@ def test_what_becomes_of_a_deleted_prod_cache(told: str | None, final: bool | No
 def test_failover_goes_with_cluster_mode_and_replicas() -> None:
     assert spec_of(cache(clusterMode="enabled", shards=3)).automatic_failover
     assert spec_of(cache(replicas=1)).automatic_failover
-    assert not spec_of(cache(clusterMode="compatible")).automatic_failover
+    assert not spec_of(cache()).automatic_failover
 
 
 @pytest.mark.parametrize(

@@ -100,7 +100,8 @@ class ThingDriver:
             return self.outside.failing[target.node]
         key = target.external_id if target.external_id in self.outside.things else None
         if key is None and target.desired is not None:
-            key = self.outside.by_name(target.desired.name)
+            named = [key for key, (_, value, _) in self.outside.things.items() if value.name == target.desired.name]
+            key = named[-1] if named else None  # a successor has the name of what it replaces, and is the younger one
         return self._observed(key) if key else None
 
     def _observed(self, key: str) -> Observed[Thing]:
@@ -127,7 +128,7 @@ class ThingDriver:
         if self.outside.slow_delete:
             self.outside.slow_delete = False
             return replace(observed, state=State.PENDING, message="being switched off")
-        del self.outside.things[observed.external_id]
+        self.outside.things.pop(observed.external_id, None)
         return None
 
     def adopt(self, target: Target[Any], observed: Observed[Any]) -> Observed[Any]:

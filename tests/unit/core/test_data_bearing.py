@@ -45,6 +45,7 @@ class Vaults(FakeWorld):
     password: SecretValue = field(default_factory=lambda: SecretValue(PASSWORD, "v1"))
     stored: dict[str, Prior] = field(default_factory=dict)
     kill_after: str = ""
+    finds_by_tag: bool = False
     kills: int = 0
 
     def driver(self, type: str, region: str) -> Driver:
@@ -77,6 +78,8 @@ class VaultDriver(ThingDriver):
         key = target.external_id if target.external_id in self.outside.things else None
         if key is None and not target.external_id and target.desired is not None:
             key = self.outside.by_name(incarnated_name(target.desired.name, target, 40))
+            if key is None and self.vaults.finds_by_tag:
+                key = next((key for key, (owner, _, _) in self.outside.things.items() if owner == target.owner), None)
         return self._told(key, target) if key else None
 
     def _told(self, key: str, target: Target[Any]) -> Observed[Thing]:
@@ -216,6 +219,18 @@ def test_after_a_crash_at_any_step_there_is_one_successor_from_the_one_snapshot(
     assert life.shapes == ["square"] and "a~0" not in life.bench.subject.prior
 
 
+@pytest.mark.parametrize("approved", [True, False])
+def test_a_driver_that_finds_the_old_one_by_its_tag_loses_nothing(approved: bool) -> None:
+    life = Life()
+    life.crash("square", "successor")
+    life.world.finds_by_tag = True
+    life.hash = life.hash if approved else ""
+    life.until_settled("square")
+    life.run("square", wait=2 * GRACE)
+    life.run("square")
+    assert life.shapes == (["square"] if approved else ["round"]), "nothing that serves is removed, approved or not"
+
+
 def test_two_crashes_in_one_replacement_still_make_one_successor() -> None:
     life = Life()
     for after in ("asked", "create"):
@@ -306,6 +321,17 @@ def test_only_looking_in_between_forgets_neither_the_old_one_nor_what_the_succes
     assert "a~0" in life.bench.subject.prior, "what was not composed is not forgotten"
     life.bench.policy = Policy()
     assert life.run("square").removed == () and life.shapes == ["round", "square"]
+
+
+def test_what_serves_is_not_removed_as_its_own_predecessor() -> None:
+    """A driver that searches by owner tag may find the old one where the successor was never made."""
+    life = Life()
+    life.hash = ""
+    now = life.bench.subject.prior["a"]
+    both = {"a": replace(now, incarnation=1), "a~0": replace(now, id="a~0", guards=False, retired_at=1)}
+    life.bench.subject = replace(life.bench.subject, prior={**life.bench.subject.prior, **both})
+    report = life.run("round", wait=2 * GRACE)
+    assert life.shapes == ["round"] and report.removed == () and states(report) == {"a": "READY", "b": "READY"}
 
 
 def test_at_its_end_it_leaves_one_last_snapshot_where_the_policy_says_so() -> None:
@@ -413,6 +439,19 @@ def test_a_secret_reaches_whom_it_is_for_and_stands_nowhere_else() -> None:
         assert PASSWORD not in told.lower()
         assert "password" not in report.attributes["a"]
     assert PASSWORD not in repr(bench.subject).lower() and PASSWORD not in repr(bench.memory).lower()
+
+
+def test_a_secret_that_is_not_known_yet_is_one_leaf_that_says_whose_it_is() -> None:
+    bench = Bench(world=Vaults(), policy=Policy(mode=Mode.OBSERVE))
+    step = next(step for step in bench.run(vault(), keeper()).plan.steps if step.node.id == "keeper")
+    told = {change.path: change.want for change in step.changes if change.path.startswith("password")}
+    assert told == {"password": "(secret ${a.password})"}
+    bench.policy = Policy()
+    bench.run(vault(), keeper())
+    bench.world.outside.failing["a"] = Transient("Down", "down")
+    bench.policy = Policy(mode=Mode.OBSERVE)
+    step = next(step for step in bench.run(vault(), keeper()).plan.steps if step.node.id == "keeper")
+    assert [(change.path, change.want, change.drifted) for change in step.changes] == [("password", "(secret)", False)]
 
 
 def test_who_needs_a_secret_waits_until_it_is_there() -> None:

@@ -22,6 +22,7 @@ from securebase.core.graph import Graph, Node
 from securebase.core.identity import Identity
 from securebase.core.kind import Context, Facts, Needs, ObjectRef, PolicyDefaults, SecretRef
 from securebase.core.outcome import Outcome
+from securebase.core.subject import FIRST_POLL
 from securebase.cost.book import PriceBook
 from securebase.resources.registry import Drivers
 from securebase.resources.tagging import owned_nodes
@@ -72,6 +73,21 @@ class CrowdKind:
     def outputs(self, spec: CrowdSpec, attributes: Mapping[str, Mapping[str, str]]) -> Mapping[str, str]:
         first = attributes.get("member-0000", {})
         return {"first": first.get("id", ""), "address": first.get("ready", "")}
+
+
+class LitterKind(CrowdKind):
+    """A mother, and her child once she is told to be ready."""
+
+    def needs(self, spec: CrowdSpec, namespace: str) -> Needs:
+        return Needs(nodes=frozenset({"mother"}))
+
+    def compose(self, spec: CrowdSpec, facts: Facts, context: Context) -> Graph:
+        ready = facts.nodes.get("mother", {}).get("ready", "")
+        nodes = [Node(name, ThingDriver.type, thing(name)) for name in ("mother", *(("child",) if ready else ()))]
+        return Graph(nodes, complete=bool(ready), gathered={"mother": {"ready": ready}})
+
+    def outputs(self, spec: CrowdSpec, attributes: Mapping[str, Mapping[str, str]]) -> Mapping[str, str]:
+        return {}
 
 
 class CrowdDriver(ThingDriver):
@@ -141,7 +157,8 @@ class Clients(AwsClients):
 class Life:
     """One operator process after another over the same cluster and the same outside."""
 
-    def __init__(self, cluster: Cluster) -> None:
+    def __init__(self, cluster: Cluster, kind: CrowdKind | None = None) -> None:
+        self.kind = kind or CrowdKind()
         self.cluster, self.outside, self.time = cluster, Outside(), 1_700_000_000.0
         self.restart()
 
@@ -151,7 +168,7 @@ class Life:
         drivers = Drivers(clients, {ThingDriver.type: lambda scope, clock: CrowdDriver(self.outside)}, self.now)
         process = Process("test", drivers, Accounts(clients, self.now, {"default": ACCOUNT}), SharedUse(), MassDeletion(self.now), self.now)
         events = Recorder(self.cluster, self.now, str)
-        kinds = {"Crowd": CrowdKind()}
+        kinds = {"Crowd": self.kind}
         self.reconciler: Reconciler = reconciler_of(
             process, kinds, self.objects, self.cluster, NoSources(), events, Metrics(CollectorRegistry(), "0"), PriceBook(), self.now
         )
@@ -259,3 +276,32 @@ def test_an_output_that_there_is_no_more_goes_once_all_is_ready() -> None:
     life.run()
     life.cluster.edit(0)
     assert life.name() == "ready" and "outputs" not in life.cluster.status
+
+
+def test_what_comes_to_be_in_a_pass_is_composed_by_in_the_next_one_soon() -> None:
+    life = Life(Cluster(1), LitterKind())
+    first = life.run()
+    assert first is not None and first.after == FIRST_POLL and life.outside.by_name("child") is None
+    second = life.run(Reason.POLL)
+    assert second is not None and second.name == "ready" and second.after is None and life.outside.by_name("child")
+    entry = life.objects.get(CROWD)
+    assert entry is not None and entry.settled
+
+
+@pytest.mark.parametrize("state", [None, State.PENDING], ids=["unreadable", "not ready"])
+def test_while_it_is_not_known_what_there_should_be_nothing_is_pruned_or_forgotten(state: State | None) -> None:
+    life = Life(Cluster(1), LitterKind())
+    life.run()
+    life.run()
+    owner, value, _ = life.outside.things["t-1"]
+    if state is None:
+        life.outside.failing["mother"] = Transient("Down", "down")
+    else:
+        life.outside.things["t-1"] = owner, value, state
+    life.run()
+    life.restart()
+    life.run()
+    assert {entry["id"] for entry in life.cluster.status["resources"]} == {"mother", "child"} and life.outside.by_name("child")
+    life.outside.failing.clear()
+    life.outside.things["t-1"] = owner, value, State.READY
+    assert life.name() == "ready" and life.outside.made == 2

@@ -9,7 +9,7 @@ from prometheus_client import CollectorRegistry
 from securebase.clients.aws import AwsAccountConfig, AwsClients
 from securebase.clients.limits import RateLimiter
 from securebase.core.breakers import MassDeletion
-from securebase.core.driver import Depth, State
+from securebase.core.driver import Depth, Observed, State
 from securebase.core.graph import Graph, Node, Role
 from securebase.core.identity import Identity, shared_owner
 from securebase.core.plan import Prior
@@ -22,10 +22,21 @@ from securebase.runtime.queue import Key
 from securebase.runtime.shared import Process, SharedUse
 from securebase.runtime.sweeper import Sweeper
 from securebase.telemetry.metrics import Metrics
-from tests.unit.core.fake import Outside, ThingDriver, node
+from tests.unit.core.fake import Outside, Thing, ThingDriver, node
 
 ACCOUNT = Account("", AwsAccountConfig("123456789012", region="eu-central-1"), "eu-central-1")
 NOW = 1_700_000_000.0
+
+
+class DueDriver(ThingDriver):
+    """Some of its things have a step of their own to take."""
+
+    def __init__(self, outside: Outside, due: set[str]) -> None:
+        super().__init__(outside)
+        self.due = due
+
+    def _observed(self, key: str) -> Observed[Thing]:
+        return replace(super()._observed(key), due="turn" if key in self.due else "")
 
 
 class Fleet:
@@ -33,8 +44,9 @@ class Fleet:
 
     def __init__(self, size: int) -> None:
         self.outside, self.objects = Outside(), Objects()
+        self.due: set[str] = set()
         clients = AwsClients(limiter=RateLimiter(is_open=True), version="0")
-        drivers = Drivers(clients, {ThingDriver.type: lambda scope, clock: ThingDriver(self.outside)}, lambda: NOW)
+        drivers = Drivers(clients, {ThingDriver.type: lambda scope, clock: DueDriver(self.outside, self.due)}, lambda: NOW)
         accounts = Accounts(clients, lambda: NOW)
         process = Process("test", drivers, accounts, SharedUse(), MassDeletion(lambda: NOW), lambda: NOW)
         self.sweeper = Sweeper(process, self.objects, Metrics(CollectorRegistry(), "0"), lambda: NOW)
@@ -76,6 +88,21 @@ def test_who_differs_needs_a_pass() -> None:
     fleet.outside.change("own-1", color="blue")
     fleet.outside.remove("own-2")
     assert fleet.sweep() == ["o1", "o2"]
+
+
+def test_who_was_composed_by_what_is_another_now_needs_a_pass() -> None:
+    fleet = Fleet(3)
+    for number, ready in ((0, "yes"), (1, ""), (2, "no")):
+        entry = fleet.objects.get(Key("Thing", "team", f"o{number}"))
+        assert entry is not None and entry.graph is not None
+        entry.graph = Graph(entry.graph.nodes.values(), gathered={"own": {"ready": ready}})
+    assert fleet.sweep() == ["o1", "o2"]
+
+
+def test_who_has_a_step_of_its_own_to_take_needs_a_pass() -> None:
+    fleet = Fleet(3)
+    fleet.due.add("own-1")
+    assert fleet.sweep() == ["o1"]
 
 
 def test_of_those_that_differ_only_in_what_they_share_one_puts_it_right() -> None:

@@ -136,6 +136,12 @@ SHAPE = (
         field=".shards",
     ),
     Rule(
+        cel=f"{_MODE} != 'compatible' || {_REPLICAS} > 0",
+        holds=lambda spec: spec.cluster_mode != "compatible" or spec.effective_replicas > 0,
+        message="clusterMode: compatible needs automatic failover, and that a replica; set replicas to 1 or more",
+        field=".clusterMode",
+    ),
+    Rule(
         cel=f"{_SHARDS} * ({_REPLICAS} + 1) <= {MOST_NODES}",
         holds=lambda spec: spec.node_count <= MOST_NODES,
         message="shards times nodes of a shard is more than ElastiCache's most of 500 nodes; lower shards or replicas",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from securebase.api.cache import CacheClusterSpec
@@ -48,7 +48,7 @@ def access_nodes(spec: CacheClusterSpec, context: Context) -> Iterator[Node]:
         yield Node(login.node("credential"), "elasticache/credential", _credential(spec, login, context))
     yield Node(CONNECTION, "kubernetes/secret", _connection(spec, logins, context))
     for login in logins:
-        yield Node(login.node("retirement"), "elasticache/credential-retirement", _retirement(spec, login, context))
+        yield Node(login.node("retirement"), "elasticache/credential-retirement", _retirement(spec, login, context), after=frozenset({CONNECTION}))
 
 
 def _logins(spec: CacheClusterSpec) -> Iterator[_Login]:
@@ -77,7 +77,8 @@ def _user_nodes(spec: CacheClusterSpec, context: Context) -> Iterator[Node]:
     group_id = cache_id(context.identity, USERS, ID_LENGTH)
     names = {user.name for user in spec.auth.users}
     if _DEFAULT not in names:
-        yield Node(f"user-{_DEFAULT}", "elasticache/user", default_user(group_id, spec.engine, context.tags))
+        nobody = replace(default_user(group_id, spec.engine, context.tags), user_id=cache_id(context.identity, f"user-{_DEFAULT}", ID_LENGTH))
+        yield Node(f"user-{_DEFAULT}", "elasticache/user", nobody)
     ids = frozenset(Ref(f"user-{name}", "id") for name in names | {_DEFAULT})
     yield Node(USERS, "elasticache/user-group", UserGroup(group_id, spec.engine, context.tags, ids))
 

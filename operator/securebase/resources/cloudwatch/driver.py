@@ -178,7 +178,9 @@ def _dimensions_input(dimensions: Mapping[str, str]) -> list[dict[str, str]]:
 def _observed(alarm: Mapping[str, Any], tagged: Tagged) -> Observed[Alarm]:
     name, arn = alarm["AlarmName"], alarm["AlarmArn"]
     attributes = {"arn": arn, "name": name, "state": alarm.get("StateValue", "")}
-    return Observed(name, alarm_value(alarm, tagged.rest), owner=tagged.owner, attributes=attributes, raw=dict(alarm))
+    value = alarm_value(alarm, tagged.rest)
+    about = ",".join(f"{key}={value.dimensions[key]}" for key in sorted(value.dimensions))
+    return Observed(name, value, owner=tagged.owner, attributes=attributes, about=about, raw=dict(alarm))
 
 
 def alarm_value(alarm: Mapping[str, Any], tags: Mapping[str, str]) -> Alarm:

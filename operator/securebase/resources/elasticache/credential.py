@@ -77,8 +77,9 @@ class _RotationDriver(ABC, Generic[D]):
         return answers
 
     def update(self, target: Target[D], observed: Observed[D], changes: Sequence[Change]) -> Observed[D]:
-        """Nothing of it differs from what is wanted."""
-        return observed
+        """Nothing of it is written: what was seen was seen for another wish, so it is looked at again."""
+        sight = self._sight(target, Depth.FRESH, 0.0)
+        return replace(observed, value=target.want()) if sight is None else self._observed(target, sight, Depth.FRESH)
 
     def delete(self, target: Target[D], observed: Observed[D]) -> None:
         """Nobody rotates it any more; its secret and its cache go on their own."""

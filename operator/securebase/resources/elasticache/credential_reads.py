@@ -52,7 +52,9 @@ class Sight:
         if self.user is not None:
             state, authentication = self.user.get("Status", "active"), self.user.get("Authentication") or {}
             count = int(authentication.get("PasswordCount") or 0)
-            return Access(name, self.user["UserId"], state == "active" and status != "creating", state, bool(count), passwords=count)
+            let_in = bool(self.group.get("UserGroupIds"))  # while it still is on a token, what users have opens nothing
+            told = state if let_in else "not open to users yet"
+            return Access(name, self.user["UserId"], state == "active" and status != "creating" and let_in, told, bool(count), passwords=count)
         changed, made = self.group.get("AuthTokenLastModifiedDate"), self.group.get("ReplicationGroupCreateTime")
         pending = (self.group.get("PendingModifiedValues") or {}).get("AuthTokenStatus") or ""
         free = not self.group.get("UserGroupIds")

@@ -221,8 +221,9 @@ class ReplicationGroupDriver:
         if not name:
             return None
         read = self._by_id(name)
-        if read is None and not target.external_id and (successor := self._tags.owned(target.identity).get(target.node)):
-            read = self._by_id(successor)  # a status that was lost: only the owner tag still knows that it was replaced
+        if not target.external_id and not target.incarnation and (carrying := self._tags.carrying(target.owner)):
+            # A status that was lost no longer tells that it was replaced; the owner tag still does, of the youngest last.
+            read = next((found for each in sorted(carrying, key=lambda each: (len(each), each), reverse=True) if (found := self._by_id(each))), read)
         if read is None:
             self._groups.drop(name)
             return None

@@ -51,6 +51,10 @@ class CacheTags:
         """Node id -> name of what belongs to an identity."""
         return {node: arn.rpartition(":")[2] for node, arn in owned_nodes(self._index.owners(STORM_SECONDS), identity).items()}
 
+    def carrying(self, owner: str) -> list[str]:
+        """Names of what carries an owner tag, in order; of a resource and its successor both do."""
+        return sorted(arn.rpartition(":")[2] for arn, carried in self._index.owners(STORM_SECONDS).items() if carried == owner)
+
     def change(self, arn: str, want: Mapping[str, str], have: Tagged, changes: Sequence[Change]) -> dict[str, str]:
         """Bring the tags to what is wanted; others' stay. All tags but the owner's, afterwards."""
         put, gone = tags_to_put(want, have.rest), tags_to_remove(changes, want)
