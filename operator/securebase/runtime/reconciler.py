@@ -103,38 +103,47 @@ class Reconciler:
         if refreshed or entry.status.get("observedGeneration") != entry.metadata.get("generation"):
             entry.memory.fights.forget()
         self.effects.note_references(kind, request)
-        composed = compose(request, self.process, self.sources)
-        same_account(entry, composed.account)
-        if entry.subject is None and (left_out := omitted(entry.status)):
-            subject = with_omitted(composed.subject, left_out, self.process.world(composed.account, no_intents), composed.graph)
-            composed = replace(composed, subject=subject)
+        composed = self._composed(entry, request)
         if entry.graph is None and entry.ours and policy.mode is Mode.ENFORCE and entry.at_rest() and not prunable(composed.graph, composed.subject):
             return self._taken_up(entry, composed)
         if policy.mode is Mode.ENFORCE and not entry.ours:
             self.effects.put_finalizer(entry)
-        world = self.effects.world(entry, composed.account)
         progress_only = reason is Reason.POLL and entry.graph is not None and not refreshed
         self._note_shared(composed)
+        world = self.effects.world(entry, composed.account)
         report = reconcile(composed.graph, composed.subject, world, entry.memory, progress_only=progress_only)
         entry.graph, entry.account = composed.graph, composed.account
+        entry.subject = replace(composed.subject, prior={node.prior.id: node.prior for node in report.results})
         if not progress_only:
             entry.swept_at = self.clock()
-        outcome = of_report(report, policy)
+        self._note_shared(composed, report.results)
+        return self._concluded(kind, entry, request, composed, report)
+
+    def _composed(self, entry: Entry, request: Request) -> Composed:
+        """The object's graph; after a restart with what its last status had no room for."""
+        composed = compose(request, self.process, self.sources)
+        same_account(entry, composed.account)
+        if entry.subject is not None or not (left_out := omitted(entry.status)):
+            return composed
+        subject = with_omitted(composed.subject, left_out, self.process.world(composed.account, no_intents), composed.graph)
+        return replace(composed, subject=subject)
+
+    def _concluded(self, kind: Kind, entry: Entry, request: Request, composed: Composed, report: Report) -> Outcome:
+        """What a pass that got as far as a plan leaves behind."""
+        outcome = of_report(report, composed.subject.policy)
         entry.settled = outcome.name == "ready" and not any(step.held for step in report.plan.steps)
         if entry.settled and composed.graph.outdated(report.attributes):
             entry.settled, outcome = False, replace(outcome, after=FIRST_POLL)  # what it was composed by came to be in this very pass
         if entry.settled:
             entry.memory.seen.clear()  # whole configurations, of use only while something is under way
-        self._note_shared(composed, report.results)
         written = self._written(kind, request, composed, report)
-        told = entry.status.get("outputs") or {}
+        told, interval = entry.status.get("outputs") or {}, composed.subject.policy.interval
         if outcome.name != "ready" and told.keys() - written.outputs.keys():
             written = replace(written, outputs=told)  # what cannot be read now, or is being replaced, still serves as it was told
-        entry.subject = replace(composed.subject, prior={node.prior.id: node.prior for node in report.results})
         self.effects.tell(entry, report)
         if not self.effects.publish(entry, written.outputs):
-            written = replace(written, outputs=entry.status.get("outputs") or {})  # not told as published: tried again
-            entry.settled, outcome = False, replace(outcome, after=min(outcome.after or policy.interval, policy.interval))
+            written = replace(written, outputs=told)  # not told as published: tried again
+            entry.settled, outcome = False, replace(outcome, after=min(outcome.after or interval, interval))
         advice = advice_status(kind, request.spec, entry, written.outputs, self.clock())
         return self.effects.record(kind, entry, outcome, replace(written, cost=self._cost(entry, composed), advice=advice))
 
