@@ -116,6 +116,7 @@ def test_a_token_that_somebody_sets_outside_is_rotated_away(cache: Cache) -> Non
     after = published_anew(cache, before)
     assert after["password"] != theirs
     cache.until(lambda: cache.lets_in(after), "the new token to be taken")
+    assert cache.metric("drift_corrected_total") == 1, "that it was changed outside is drift"
 
 
 def test_an_rbac_user_has_two_passwords_for_the_grace(cache: Cache) -> None:

@@ -90,6 +90,7 @@ class Observed(Generic[D]):
     under_way   leaf paths whose wanted value the outside reports as being applied
     left        paths that an update has still to bring to what is wanted, because the outside takes one change at a time
     due         the next step the resource itself has to take (`Advances`), in words; "" = none
+    drifted     with it: paths that somebody changed outside although no value shows it, and that this step puts right
     again_at    Unix seconds at which something will be due that nobody else will tell; 0 = nothing known
     checked_at  Unix seconds of the read behind `value`; 0 = now
     """
@@ -108,6 +109,7 @@ class Observed(Generic[D]):
     under_way: frozenset[str] = frozenset()
     left: frozenset[str] = frozenset()
     due: str = ""
+    drifted: tuple[str, ...] = ()
     again_at: float = 0.0
     checked_at: float = 0.0
 

@@ -144,7 +144,9 @@ class _Pass:
         if observed is None or not observed.due or step.drift or step.node.role is Role.EXTERNAL or not isinstance(driver, Advances):
             return observed
         self.memory.wrote_at[step.node.id] = self.world.now()
-        return driver.advance(step.target, observed)
+        advanced = driver.advance(step.target, observed)
+        self.corrected.extend(f"{step.node.id}.{path}" for path in observed.drifted)
+        return advanced
 
     def _wait_for_needs(self, step: Step) -> None:
         """`after` wants the other to have come through this pass; a reference wants only the value to be known."""

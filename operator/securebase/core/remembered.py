@@ -20,7 +20,7 @@ def observed_only(step: Step, wave: int, subject: Subject) -> NodeResult:
         return NodeResult(remembered(step, wave), "ABSENT", reason="Absent", message="does not exist", drift=step.drift)
     applied = "" if step.changes else Applied.of(step.target.desired, subject.key).encode() if step.target.desired is not None else ""
     prior = remembered(step, wave, step.observed, applied or (step.prior.applied if step.prior else ""))
-    return NodeResult(prior, step.observed.state.value, reason=step.observed.reason, message=step.observed.message, drift=step.drift)
+    return NodeResult(prior, step.observed.state.value, reason=step.observed.reason, message=step.observed.message, drift=(*step.drift, *step.observed.drifted))
 
 
 def remembered(step: Step, wave: int, observed: Observed[Any] | None = None, applied: str | None = None, incarnation: int | None = None) -> Prior:

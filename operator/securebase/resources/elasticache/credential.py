@@ -17,6 +17,7 @@ from securebase.resources.elasticache import rotation_record as noted
 from securebase.resources.elasticache.credential_reads import Reader, Sight, with_password
 from securebase.resources.elasticache.group_config import endpoint
 from securebase.resources.elasticache.rotation import (
+    CHANGED_OUTSIDE,
     LOOK_SECONDS,
     POLL_SECONDS,
     Credential,
@@ -136,6 +137,7 @@ class _RotationDriver(ABC, Generic[D]):
             move.message,
             target.owner,
             due=move.do.value,
+            drifted=("value",) if move.reason == CHANGED_OUTSIDE else (),
             again_at=move.again_at,
             attributes={"step": move.do.value or move.reason},
         )

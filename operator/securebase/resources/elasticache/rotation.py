@@ -71,6 +71,10 @@ class CredentialRetirement:
     immediate: bool = False
 
 
+CHANGED_OUTSIDE: Final = "ChangedOutside"
+"""Reason of a step that answers what somebody else did."""
+
+
 class Do(StrEnum):
     """One step. Each may be repeated after a crash at any point of it."""
 
@@ -157,7 +161,7 @@ def _rest(want: Credential, at: Situation) -> Move:
     if access.ready and not record.of_group(access):
         return Move(Do.REBASE, "Rebase", "the cache is another one, made with the current value", version=record.in_force)
     if access.ready and (at.moved or (access.user and access.passwords != 1)):
-        return Move(Do.PUT, "ChangedOutside", "somebody else changed what clients log in with", version=record.in_force)
+        return Move(Do.PUT, CHANGED_OUTSIDE, "somebody else changed what clients log in with", version=record.in_force)
     if want.request not in ("", record.acknowledged):
         return Move(Do.PUT, "Requested", f"rotation {want.request} is requested", version=record.in_force)
     due = at.created + want.every_seconds if want.every_seconds and at.created else 0.0
@@ -225,7 +229,7 @@ def retirement_move(want: CredentialRetirement, at: Situation) -> Move:
         move = _setting(at)
         return replace(move, message=f"{move.message}; {_CUT}") if hurried(want, record) else move
     if access.ready and at.moved and not access.user:
-        return Move(Do.GIVE_UP, "ChangedOutside", "somebody else changed the token in the grace period; it is rotated again", version=record.in_force)
+        return Move(Do.GIVE_UP, CHANGED_OUTSIDE, "somebody else changed the token in the grace period; it is rotated again", version=record.in_force)
     end = grace_ends(want, record)
     if end is None:
         return Move(Do.NOTHING, "NotPublished", "the new value is not published yet; the one before works until it was", at.now + POLL_SECONDS)
@@ -242,7 +246,7 @@ def _setting(at: Situation) -> Move:
         return _wait(at, "Retiring", f"the cache is dropping the value before ({access.status})")
     if access.passwords == 1 if access.user else at.moved:
         if at.proven is False:
-            return Move(Do.GIVE_UP, "ChangedOutside", "somebody else changed the token meanwhile; it is rotated again", version=record.in_force)
+            return Move(Do.GIVE_UP, CHANGED_OUTSIDE, "somebody else changed the token meanwhile; it is rotated again", version=record.in_force)
         return Move(Do.ALONE, "Retiring", "the cache accepts the new value alone", version=record.in_force)
     if at.waited < LOOK_SECONDS and (at.asked or not access.user):
         return _wait(at, "Retiring", "watching whether the cache has dropped the value before")
