@@ -53,8 +53,8 @@ class Needs:
 class Facts:
     """What was gathered. Without a cluster (`offline`) an unknown Secret is left uncompared instead of missing.
 
-    nodes  attributes of own nodes as just observed; one that is asked for and not here is not there yet, or could not be read: what
-           depends on it cannot be composed, and the graph is then not complete
+    nodes  attributes of own nodes, and of predecessors that still serve (`group~0`), as just observed; one that is asked for and not here
+           is not there yet, or could not be read: what depends on it cannot be composed, and the graph is then not complete
     """
 
     secrets: Mapping[SecretRef, SecretValue] = field(default_factory=dict)

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 from pydantic import ValidationError
 
 from securebase.core.breakers import CONFIRM_ANNOTATION
-from securebase.core.driver import Inventory, Observed, guards
+from securebase.core.driver import RETIRED, Inventory, Observed, guards
 from securebase.core.errors import ReconcileError, ReferenceNotFound, Terminal, Transient
 from securebase.core.fields import SecretValue
 from securebase.core.graph import Graph, InvalidGraph
@@ -155,8 +155,9 @@ def compose(request: Request, process: Process, sources: Sources) -> Composed:
 
 
 def _own_nodes(needs: Needs, subject: Subject, world: World) -> dict[str, Mapping[str, str]]:
-    """Attributes of the object's own nodes that decide what else it has; without those that are not there or could not be read."""
-    wanted = [prior for prior in subject.prior.values() if prior.id in needs.nodes and prior.external_id]
+    """Attributes of the object's own nodes, and of their predecessors (`group~0`), that decide what else it has; without those that are not
+    there or could not be read."""
+    wanted = [prior for prior in subject.prior.values() if prior.id.partition(RETIRED)[0] in needs.nodes and prior.external_id]
     found = observe_priors(wanted, subject, world)
     return {name: answer.attributes for name, answer in found.items() if isinstance(answer, Observed)}
 

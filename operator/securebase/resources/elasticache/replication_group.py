@@ -183,7 +183,7 @@ class ReplicationGroupDriver:
 
     def _write_commands(self, member: str, since: datetime) -> int | None:
         """None where CloudWatch has no data of the node."""
-        now = datetime.fromtimestamp(self._clock() // 60 * 60, UTC)
+        now = datetime.fromtimestamp(self._clock() // 60 * 60 + 60, UTC)  # with the minute that is not over: what is counted can only grow
         start, hours = since.replace(second=0, microsecond=0), max(1, int((now - since).total_seconds() // 3600))
         answer = self._aws.call(
             "cloudwatch", "get_metric_statistics", Namespace="AWS/ElastiCache", MetricName="SetTypeCmds", Statistics=["Sum"],
