@@ -64,7 +64,7 @@ def test_every_managed_part_is_put_back(edit: Any, path: str, tenant: Tenant, op
     tenant.edit(id, edit)
     refresh(tenant)
     until(lambda: tenant.config(id) == before, "the configuration to be what it was", operator=operator)
-    [told] = tenant.events(reason="DriftDetected")
+    [told] = until(lambda: tenant.events(reason="DriftDetected"), "the Event, which follows the repair", operator=operator)
     assert path in told
 
 
