@@ -58,15 +58,11 @@ def run(settings: Settings) -> int:
 async def _run(settings: Settings, redactor: Redactor) -> None:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
-
-    def claim_signals() -> None:
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, stop.set)
-
-    claim_signals()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
     parts = build(settings, redactor)
     queue = WorkQueue(time.monotonic, random.Random())
-    await Operator(parts, queue, lambda port: log.info("serving /metrics, /healthz and /readyz on port %d", port), claim_signals).run(stop)
+    await Operator(parts, queue, lambda port: log.info("serving /metrics, /healthz and /readyz on port %d", port)).run(stop)
 
 
 def build(settings: Settings, redactor: Redactor) -> Parts:
@@ -93,7 +89,7 @@ def build(settings: Settings, redactor: Redactor) -> Parts:
     objects, account_objects = Objects(settings.fight_rounds, settings.settle_scale), Objects()
     accounts = Accounts(clients, time.time)
     client = RedisProbe(settings.cache_ca_file) if settings.cache_verification else None
-    drivers = Drivers(clients, aws_drivers(client) | kubernetes_drivers(api, time.time, settings.watched()), time.time)
+    drivers = Drivers(clients, aws_drivers(client, settings.settle_scale) | kubernetes_drivers(api, time.time, settings.watched()), time.time)
     _require_definitions(unfenced)
     instance = settings.instance or _cluster_uid(unfenced)
     process = Process(instance, drivers, accounts, SharedUse(), MassDeletion(time.time), time.time)
@@ -118,6 +114,7 @@ def build(settings: Settings, redactor: Redactor) -> Parts:
         metrics=metrics,
         heartbeat=heartbeat,
         list_names=lambda plural: _names(api, plural, settings.watched()),
+        served=lambda: _served(unfenced),
         watch_secrets=lambda changed: SecretWatch(api, settings.secrets_in(), changed),
         identity=identity,
         namespaces=settings.watched(),
@@ -152,20 +149,24 @@ def _price_book(path: str) -> PriceBook:
 
 
 def _names(api: Kubernetes, plural: str, namespaces: tuple[str, ...]) -> set[tuple[str, str]]:
-    """(namespace, name) of every object of ours; by namespace where the watch is restricted to some (patterns are listed as a whole)."""
+    """(namespace, name) of every object of a kind of ours; by namespace where the watch is restricted to some (patterns are listed as a whole)."""
     exact = namespaces if namespaces and not any("*" in name for name in namespaces) else ()
-    scopes = [f"/namespaces/{name}" for name in exact] or [""]
+    scopes = [f"/namespaces/{name}" for name in exact if plural != AWS_ACCOUNTS] or [""]
     found = (item for scope in scopes for item in api.list_metadata(f"/apis/{GROUP}/{VERSION}{scope}/{plural}"))
-    return {(item["namespace"], item["name"]) for item in found}
+    return {(item.get("namespace", ""), item["name"]) for item in found}
+
+
+def _served(api: Kubernetes) -> frozenset[str]:
+    """Plurals of our group that the API server knows."""
+    try:
+        return frozenset(resource["name"] for resource in api.get(f"/apis/{GROUP}/{VERSION}")["resources"])
+    except Gone:
+        return frozenset()
 
 
 def _require_definitions(api: Kubernetes) -> None:
     """Without its CRDs the operator would be ready and watch nothing."""
-    try:
-        served = {resource["name"] for resource in api.get(f"/apis/{GROUP}/{VERSION}")["resources"]}
-    except Gone:
-        served = set()
-    if missing := sorted({AWS_ACCOUNTS, *(kind.plural for kind in KINDS)} - served):
+    if missing := sorted({AWS_ACCOUNTS, *(kind.plural for kind in KINDS)} - _served(api)):
         raise SystemExit(f"the API server does not know {', '.join(missing)} of {GROUP}; apply crds/ first, or let the chart do it (crds.install)")
 
 

@@ -145,6 +145,7 @@ def test_a_definition_that_goes_takes_nothing_in_aws_with_it(own_tenant: Own) ->
         assert tenant.writes(at) == []
         assert {one["Id"]: one["Enabled"] for one in tenant.distributions()} == dict.fromkeys(before, True)
         assert len(tenant.aws("cloudwatch").describe_alarms()["MetricAlarms"]) == 4
+        until(lambda: "not watched, for want of a definition: cdndistributions" in operator.log.read_text(), "the watch to be given up", operator=operator)
     finally:
         install_definitions(tenant.plane)
     at = tenant.mark()

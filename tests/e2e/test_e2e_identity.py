@@ -104,11 +104,13 @@ def test_a_restart_reads_and_writes_nothing_of_what_is_at_rest(own_tenant: Own) 
     tenant.ready()
     until(lambda: operator.sample("securebase_last_sweep_timestamp_seconds", account=tenant.account), "a sweep that finds it at rest", operator=operator)
     kill(operator)
+    before = tenant.get()["status"]
     at, position = tenant.mark(), tenant.plane.audit_log.mark()
     again = own_tenant.operator()
     until(lambda: again.sample("securebase_last_sweep_timestamp_seconds", account=tenant.account), "a sweep", operator=again)
     assert tenant.writes(at) == []
-    assert [write.resource for write in tenant.plane.audit_log.writes(since=position) if write.namespace == tenant.namespace] == []
+    assert tenant.get()["status"] == before
+    assert [write for write in tenant.plane.audit_log.writes(since=position) if write.namespace == tenant.namespace] == []
     assert not [call for call in tenant.calls(at) if call.operation == "GetDistribution"], "the list shows that nothing moved since"
     assert again.sample("securebase_resource_ready", namespace=tenant.namespace, name="site") == 1
 

@@ -25,6 +25,7 @@ from securebase.resources.ec2.driver import SecurityGroupDriver
 from securebase.resources.elasticache.credential import CredentialDriver, CredentialRetirementDriver, LoginProof
 from securebase.resources.elasticache.parameter_group import ParameterGroupDriver
 from securebase.resources.elasticache.replication_group import ReplicationGroupDriver
+from securebase.resources.elasticache.rotation import LOOK_SECONDS
 from securebase.resources.elasticache.subnet_group import SubnetGroupDriver
 from securebase.resources.elasticache.users import UserDriver, UserGroupDriver
 from securebase.resources.kubernetes.driver import ObjectSecretDriver, UncomparedSecretDriver
@@ -109,11 +110,13 @@ _CLASSES: tuple[DriverClass, ...] = (
 )
 
 
-def aws_drivers(proof: LoginProof | None = None) -> dict[str, DriverFactory]:
-    """Every AWS type of the operator. `proof` tries logins where a cache can be reached from here."""
+def aws_drivers(proof: LoginProof | None = None, settle_scale: float = 1.0) -> dict[str, DriverFactory]:
+    """Every AWS type of the operator. `proof` tries logins where a cache can be reached from here; `settle_scale` shortens what is waited for
+    an own change to show."""
+    look = LOOK_SECONDS * settle_scale
     return {driver.type: driver for driver in _CLASSES} | {
-        CredentialDriver.type: lambda aws, clock: CredentialDriver(aws, clock, proof),
-        CredentialRetirementDriver.type: lambda aws, clock: CredentialRetirementDriver(aws, clock, proof),
+        CredentialDriver.type: lambda aws, clock: CredentialDriver(aws, clock, proof, look),
+        CredentialRetirementDriver.type: lambda aws, clock: CredentialRetirementDriver(aws, clock, proof, look),
     }
 
 

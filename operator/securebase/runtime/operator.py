@@ -1,4 +1,4 @@
-"""The operator process: kopf watches, workers, sweeper, lease, probes; start and drain."""
+"""The operator process: watches, workers, sweeper, lease, probes; start and drain."""
 
 from __future__ import annotations
 
@@ -9,11 +9,9 @@ import time
 from collections.abc import Awaitable, Callable, Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import Any, cast
+from typing import Any
 
-import kopf
-
-from securebase.clients.kubernetes import GROUP, VERSION, Gone
+from securebase.clients.kubernetes import Gone
 from securebase.core.errors import ReconcileError
 from securebase.core.kind import Kind
 from securebase.core.outcome import Outcome
@@ -29,6 +27,7 @@ from securebase.runtime.reconciler import Reconciler
 from securebase.runtime.secrets import SecretWatch
 from securebase.runtime.sweeper import Sweeper
 from securebase.runtime.verifier import Verifier
+from securebase.runtime.watches import Watches
 from securebase.telemetry.metrics import Metrics
 
 log = logging.getLogger(__name__)
@@ -36,6 +35,7 @@ SWEEP_TICK = 1.0
 VERIFY_TICK = 1.0
 ADVICE_TICK = 10.0
 RECALL_SECONDS = 300.0
+CAUGHT_UP_SECONDS = 10.0
 DRAIN_SECONDS = 20.0
 LOST_LEADERSHIP = 70
 """Exit code of a replica that lost its lease."""
@@ -56,6 +56,7 @@ class Parts:
     metrics: Metrics
     heartbeat: Heartbeat
     list_names: Callable[[str], Collection[tuple[str, str]]]
+    served: Callable[[], Collection[str]]
     watch_secrets: Callable[[Callable[[str, str], None]], SecretWatch]
     identity: str
     namespaces: tuple[str, ...]
@@ -73,7 +74,6 @@ class Operator:
     parts: Parts
     queue: WorkQueue
     listening: Callable[[int], None] = lambda port: None
-    claim_signals: Callable[[], None] = lambda: None
     _watching: asyncio.Event = field(default_factory=asyncio.Event)
     _stopping: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -83,8 +83,10 @@ class Operator:
         pool = ThreadPoolExecutor(parts.workers, thread_name_prefix="worker")
         runner, port = await http.serve(parts.http_host, parts.http_port, parts.metrics.exposition, parts.heartbeat.problem, self._unready)
         self.listening(port)
-        kopf_stop = asyncio.Event()
-        watches = asyncio.create_task(self._watch(kopf_stop))
+        unwatch = asyncio.Event()
+        handlers = {kind.plural: self._handler(kind.kind) for kind in parts.kinds.values()} | {account_passes.PLURAL: self._account_event}
+        watching = Watches(handlers, parts.served, parts.identity, parts.namespaces, self._watching)
+        watches = asyncio.create_task(watching.run(unwatch))
 
         def secret_changed(namespace: str, name: str) -> None:
             loop.call_soon_threadsafe(self._referenced_changed, "Secret", namespace, name)
@@ -92,15 +94,14 @@ class Operator:
         secrets = parts.watch_secrets(secret_changed)
         secrets.start()
         tasks = [asyncio.create_task(self._beat()), asyncio.create_task(self._lead(pool)), asyncio.create_task(self._recall())]
-        claiming = asyncio.create_task(self._claim())
         stopped: asyncio.Task[Any] = asyncio.create_task(stop.wait())
         ended, _ = await asyncio.wait({watches, *tasks, stopped}, return_when=asyncio.FIRST_COMPLETED)
         await self._drain()
-        kopf_stop.set()
+        unwatch.set()
         secrets.stop()
-        for task in (*tasks, claiming):
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(*tasks, claiming, return_exceptions=True)
+        await asyncio.gather(*tasks, return_exceptions=True)
         await asyncio.to_thread(parts.lease.release)
         await asyncio.wait({watches}, timeout=5.0)
         await runner.cleanup()
@@ -109,30 +110,6 @@ class Operator:
             task.result()  # a watch or the leader that died says why
 
     # --- watches
-
-    async def _watch(self, stop: asyncio.Event) -> None:
-        registry, settings = kopf.OperatorRegistry(), kopf.OperatorSettings()
-        settings.posting.enabled = False
-        settings.scanning.disabled = True
-        settings.watching.server_timeout = 270
-
-        @kopf.on.login(registry=registry)
-        def login(**kwargs: Any) -> Any:
-            return kopf.login_with_service_account(**kwargs) or kopf.login_with_kubeconfig(**kwargs)
-
-        for kind in self.parts.kinds.values():
-            kopf.on.event(GROUP, VERSION, kind.plural, registry=registry, id=kind.plural)(self._handler(kind.kind))
-        kopf.on.event(GROUP, VERSION, account_passes.PLURAL, registry=registry, id="accounts")(self._account_event)
-        names = self.parts.namespaces
-        await kopf.operator(
-            registry=registry,
-            settings=settings,
-            standalone=True,
-            identity=cast(Any, self.parts.identity),  # its default asks for the user's name, which a bare uid in a container has not
-            stop_flag=stop,
-            ready_flag=self._watching,
-            **({"namespaces": names} if names else {"clusterwide": True}),
-        )
 
     def _handler(self, kind: str) -> Callable[..., Awaitable[None]]:
         async def event(body: Any, type: str | None, **_: Any) -> None:
@@ -191,6 +168,7 @@ class Operator:
 
     async def _lead(self, pool: ThreadPoolExecutor) -> None:
         await self.parts.lease.acquire()
+        await self._caught_up()
         workers = [asyncio.create_task(self._work(number, pool)) for number in range(self.parts.workers)]
         keeping = asyncio.create_task(self.parts.lease.keep())
         beside = [asyncio.create_task(self._sweep()), asyncio.create_task(self._verify()), asyncio.create_task(self._advise())]
@@ -204,6 +182,26 @@ class Operator:
             for task in (keeping, *beside, *workers):
                 task.cancel()
 
+    async def _caught_up(self) -> None:
+        """Before the first pass everything there is has been told: to an object whose account or neighbour comes a moment later it would
+        look as if that were missing, and a restart of the operator would show in every status."""
+        await self._watching.wait()
+        deadline = time.monotonic() + CAUGHT_UP_SECONDS
+        try:
+            there = await asyncio.to_thread(self._there)
+        except (ReconcileError, Gone) as error:
+            log.warning("what there is could not be listed: %s", error)
+            return
+        while unseen := [key for key in there if self.parts.objects.get(key) is None and self.parts.account_objects.get(key) is None]:
+            if time.monotonic() >= deadline:
+                log.warning("not told of in %d s, and so not waited for: %s", CAUGHT_UP_SECONDS, ", ".join(map(str, unseen[:5])))
+                return
+            await asyncio.sleep(0.02)
+
+    def _there(self) -> list[Key]:
+        kinds = {account_passes.KIND: account_passes.PLURAL} | {kind.kind: kind.plural for kind in self.parts.kinds.values()}
+        return [Key(kind, *name) for kind, plural in kinds.items() for name in self.parts.list_names(plural)]
+
     async def _work(self, number: int, pool: ThreadPoolExecutor) -> None:
         loop = asyncio.get_running_loop()
         while not self._stopping.is_set():
@@ -216,6 +214,8 @@ class Operator:
                 self.parts.metrics.reconciled(key.kind, outcome.name if outcome is not None else "gone", time.monotonic() - started)
                 self._again(key, outcome)
             except LeadershipLost:
+                if self._stopping.is_set():
+                    return  # given up by ourselves
                 _exit_without_lease()
             except Exception:
                 log.exception("a pass over %s could not be ended", key)
@@ -272,12 +272,6 @@ class Operator:
         await asyncio.Event().wait()  # a task that ends is taken for one that failed
 
     # --- life
-
-    async def _claim(self) -> None:
-        """kopf takes SIGTERM and SIGINT for itself when it starts (`kopf._core.reactor.running.spawn_tasks`); five seconds after one it
-        would cancel every task of the loop, the Lease's renewal among them."""
-        await self._watching.wait()
-        self.claim_signals()
 
     async def _recall(self) -> None:
         """A watch that had to start over tells what there is, not what went meanwhile: what is not listed any more is let go here."""

@@ -126,6 +126,7 @@ def _parts(api: Kubernetes, list_names: Callable[[str], Collection[tuple[str, st
         metrics=metrics,
         heartbeat=Heartbeat(_clock, 1),
         list_names=list_names,
+        served=frozenset,
         watch_secrets=lambda changed: SecretWatch(api, (), changed),
         identity="pod",
         namespaces=(),

@@ -57,11 +57,12 @@ class _RotationDriver(ABC, Generic[D]):
     """Tag of the secret by which the resource exists."""
     INTENTS: ClassVar[tuple[Ask, ...]]
 
-    def __init__(self, aws: AwsScope, clock: Callable[[], float], proof: LoginProof | None = None) -> None:
-        """`proof` is asked where the cache may be reachable from here."""
+    def __init__(self, aws: AwsScope, clock: Callable[[], float], proof: LoginProof | None = None, look: float = LOOK_SECONDS) -> None:
+        """`proof` is asked where the cache may be reachable from here. `look`: seconds in which what was asked for may not show yet."""
         self._aws = aws
         self._clock = clock
         self._proof = proof
+        self._look = look
         self._reader = Reader(aws, clock)
         self._asked: dict[tuple[str, str], float] = {}
         self._first_seen: dict[tuple[str, str], float] = {}
@@ -154,9 +155,9 @@ class _RotationDriver(ABC, Generic[D]):
                 waited = now - (self._asked[key] if asked else self._first_seen.setdefault(key, now))
         else:
             self._first_seen = {key: at for key, at in self._first_seen.items() if key[0] != sight.secret.arn}
-            self._asked = {key: at for key, at in self._asked.items() if key[0] != sight.secret.arn or now - at < LOOK_SECONDS}
+            self._asked = {key: at for key, at in self._asked.items() if key[0] != sight.secret.arn or now - at < self._look}
         known = self._reader.read(sight.secret, record.in_force or record.current)
-        return Situation(record, access, now, known.created if known else 0.0, waited, asked, self._proven(target, sight, depth))
+        return Situation(record, access, now, known.created if known else 0.0, waited, asked, self._proven(target, sight, depth), self._look)
 
     def _proven(self, target: Target[D], sight: Sight, depth: Depth) -> bool | None:
         version = self._to_prove(sight)
@@ -183,7 +184,7 @@ class _RotationDriver(ABC, Generic[D]):
     def _ask(self, sight: Sight, what: Ask, about: str, passwords: Sequence[str], strategy: str) -> None:
         """State the intent, then ask; never twice within the time in which an answer may not show yet."""
         key, now = (sight.secret.arn, intent(what, about)), self._clock()
-        if now - self._asked.get(key, float("-inf")) < LOOK_SECONDS:
+        if now - self._asked.get(key, float("-inf")) < self._look:
             raise Waiting("Rotating", "watching the cache", POLL_SECONDS)
         self._tag(sight, {noted.INTENT: key[1], noted.BASE: sight.record.next_base(sight.access)} if what is not Ask.SET else {noted.INTENT: key[1]})
         self._asked[key] = now
@@ -194,7 +195,7 @@ class _RotationDriver(ABC, Generic[D]):
             raise
         if isinstance(answer, Refusal) and answer.code in _BUSY:
             self._asked.pop(key, None)
-            self._first_seen[key] = now - LOOK_SECONDS  # it did not take it: as soon as it is ready, it is asked again
+            self._first_seen[key] = now - self._look  # it did not take it: as soon as it is ready, it is asked again
             raise Waiting("WaitsForGroup", f"the cache takes it when it is available again: {answer.message}", POLL_SECONDS)
 
     def _change(self, sight: Sight, passwords: Sequence[str], strategy: str) -> dict[str, Any] | Refusal:
@@ -294,7 +295,7 @@ class CredentialDriver(_RotationDriver[Credential]):
         for attempt in range(_TRIES):
             version = digest(*begun, str(attempt), length=64)
             said = {"SecretId": sight.secret.arn, "ClientRequestToken": version, "VersionStages": [PENDING]}
-            value = with_password(text, generated(length))
+            value = with_password(text, self._aws.learn(generated(length)))
             self._reader.forget(sight.secret.arn)
             answer = self._aws.attempt("secretsmanager", "put_secret_value", ("ResourceExistsException",), SecretString=value, **said)
             if not isinstance(answer, Refusal):

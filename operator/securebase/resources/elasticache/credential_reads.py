@@ -103,7 +103,7 @@ class Reader:
             if isinstance(answer, Refusal):
                 return None
             text, created = answer.get("SecretString") or "", answer.get("CreatedDate")
-            password = password_in(text)
+            password = self._aws.learn(password_in(text))
             kept[version] = Value(text, password if _USABLE.fullmatch(password) else "", created.timestamp() if created else 0.0)
         self._values[there.arn] = kept
         return kept[version]

@@ -111,6 +111,7 @@ class Situation:
     waited   seconds since we asked for what is intended, or first saw that it is intended and has not happened; < 0 = not at all
     asked    whether this process asked for it
     proven   whether a login with the version in question works; None = nobody can tell
+    look     seconds in which what was asked for may not show yet
     """
 
     record: Record
@@ -120,6 +121,7 @@ class Situation:
     waited: float = -1.0
     asked: bool = False
     proven: bool | None = None
+    look: float = LOOK_SECONDS
 
     @property
     def moved(self) -> bool:
@@ -198,10 +200,10 @@ def _rotating(at: Situation, candidate: str) -> Move:
     happened = at.moved
     if access.user:
         happened = at.asked and access.passwords == (2 if at.record.in_force else 1)
-    if at.proven is not False and (happened or (at.proven and (access.user or at.waited >= LOOK_SECONDS))):
+    if at.proven is not False and (happened or (at.proven and (access.user or at.waited >= at.look))):
         return Move(Do.PROMOTE, "Rotating", "the cache accepts the new value", version=candidate)
     repeats = bool(access.user) and not at.asked
-    if at.waited < LOOK_SECONDS and not repeats:
+    if at.waited < at.look and not repeats:
         return _wait(at, "Rotating", "watching whether the cache has taken the new value")
     if at.moved and not access.user and at.record.in_force:
         return _reclaim(candidate)
@@ -213,7 +215,7 @@ def _reclaiming(at: Situation, candidate: str) -> Move:
         return _wait(at, "Reclaiming", f"the cache is taking the published value again ({at.access.status})")
     if at.moved:
         return Move(Do.ROTATE, "Rotating", "the published value is safe; the cache is to accept the new one", version=candidate)
-    return _wait(at, "Reclaiming", "watching the cache") if at.asked and at.waited < LOOK_SECONDS else _reclaim(candidate)
+    return _wait(at, "Reclaiming", "watching the cache") if at.asked and at.waited < at.look else _reclaim(candidate)
 
 
 def retirement_move(want: CredentialRetirement, at: Situation) -> Move:
@@ -248,7 +250,7 @@ def _setting(at: Situation) -> Move:
         if at.proven is False:
             return Move(Do.GIVE_UP, CHANGED_OUTSIDE, "somebody else changed the token meanwhile; it is rotated again", version=record.in_force)
         return Move(Do.ALONE, "Retiring", "the cache accepts the new value alone", version=record.in_force)
-    if at.waited < LOOK_SECONDS and (at.asked or not access.user):
+    if at.waited < at.look and (at.asked or not access.user):
         return _wait(at, "Retiring", "watching whether the cache has dropped the value before")
     return _set(record.in_force, False)
 
