@@ -88,6 +88,9 @@ class World:
         self.tokens, self.modified = list(tokens), self.now
         self.note()
 
+    def learn(self, secret: str) -> str:
+        return secret
+
     def call(self, service: str, operation: str, /, **params: Any) -> dict[str, Any]:
         answer = self.attempt(service, operation, (), **params)
         assert not isinstance(answer, Refusal)
