@@ -130,7 +130,7 @@ def _facts(needs: Needs, sources: FileSources) -> Facts:
             secrets[ref] = sources.secret(ref)
         except ReferenceNotFound:
             continue
-    return Facts(secrets, {ref: defaultdict(lambda: "unknown") for ref in needs.objects}, offline=True)
+    return Facts(secrets, {ref: defaultdict(lambda: "unknown") for ref in needs.objects | needs.objects_if_there}, offline=True)
 
 
 def _print(done: Sequence[Priced], total: Estimate, console: Console) -> None:

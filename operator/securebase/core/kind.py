@@ -41,11 +41,13 @@ class ObjectRef:
 class Needs:
     """What must be gathered before composing.
 
+    objects_if_there  other objects that may be missing: the composition goes on without them
     nodes  ids of the object's own nodes whose attributes decide what else there is (the members of a cache)
     """
 
     secrets: frozenset[SecretRef] = frozenset()
     objects: frozenset[ObjectRef] = frozenset()
+    objects_if_there: frozenset[ObjectRef] = frozenset()
     nodes: frozenset[str] = frozenset()
 
 

@@ -81,7 +81,7 @@ class _Pass:
         nodes = [step for step in self.plan.steps if step.node.id in self.graph.nodes and step.action is not Action.DELETE]
         for step in nodes:
             self.results[step.node.id] = replace(self._guarded(step, self._node), task=step.node.task)
-        settled = all(result.state == State.READY.value and result.problem is None for result in self.results.values() if not result.task)
+        settled = all(result.state == State.READY.value and result.problem is None for result in self.results.values() if self._counts(result))
         pruning = [step for step in self.plan.steps if step.action is Action.DELETE or step.node.id not in self.graph.nodes]
         leaving = [self._guarded(step, self._prune if settled else self._prune_later) for step in pruning]
         told = [*self.results.values(), *self.retired, *(result for result in leaving if result.state != "ABSENT")]
@@ -94,6 +94,11 @@ class _Pass:
             tuple(self.updated),
             tuple(self.removed),
         )
+
+    def _counts(self, result: NodeResult) -> bool:
+        """Whether what goes has to wait for it: not for a task, nor for somebody else's resource that no node of ours takes anything from."""
+        alone = not any(result.prior.id in needed for needed in self.graph.needs.values())
+        return not result.task and not (result.prior.role is Role.EXTERNAL and alone)
 
     def _guarded(self, step: Step, act: Callable[[Step], NodeResult]) -> NodeResult:
         """One failure is one result: siblings go on."""

@@ -54,7 +54,9 @@ class Effects:
         """Whose changes concern this object. Its connection Secret is one of them: clients are cut off while it is wrong."""
         needs = kind.needs(request.spec, request.identity.namespace)
         account = request.spec.account_ref.name if request.spec.account_ref else "default"
-        references = {("Secret", ref.namespace, ref.name) for ref in needs.secrets} | {(ref.kind, ref.namespace, ref.name) for ref in needs.objects}
+        references = {("Secret", ref.namespace, ref.name) for ref in needs.secrets} | {
+            (ref.kind, ref.namespace, ref.name) for ref in needs.objects | needs.objects_if_there
+        }
         references |= {("Secret", request.identity.namespace, name) for name in kind.publishes(request.spec, request.identity.name)}
         key = Key(request.identity.kind, request.identity.namespace, request.identity.name)
         self.objects.depends(key, frozenset(references | {("AwsAccount", "", account)}))

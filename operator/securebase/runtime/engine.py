@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
@@ -97,7 +98,11 @@ def gather(needs: Needs, sources: Sources, nodes: Mapping[str, Mapping[str, str]
         except ReferenceNotFound:
             if not sources.offline:
                 raise
-    return Facts(secrets, {ref: sources.outputs(ref) for ref in sorted(needs.objects)}, nodes, sources.offline)
+    objects = {ref: sources.outputs(ref) for ref in sorted(needs.objects)}
+    for ref in sorted(needs.objects_if_there):
+        with suppress(ReferenceNotFound):
+            objects[ref] = sources.outputs(ref)
+    return Facts(secrets, objects, nodes, sources.offline)
 
 
 @dataclass(frozen=True, slots=True)

@@ -230,6 +230,16 @@ def test_prunes_after_everything_else_is_ready_and_never_from_an_incomplete_gath
     assert report.removed == ("b",) and bench.world.outside.by_name("b") is None
 
 
+def test_something_missing_that_nobody_takes_anything_from_holds_no_pruning_up() -> None:
+    bench = Bench()
+    bench.run(node("a"), node("b"))
+    report = bench.run(node("a"), node("watched", role=Role.EXTERNAL))
+    assert report.removed == ("b",) and isinstance({result.prior.id: result for result in report.results}["watched"].problem, ReferenceNotFound)
+    bench.run(node("a"), node("c"))
+    report = bench.run(node("a", partner=Ref("watched", "id")), node("watched", role=Role.EXTERNAL))
+    assert states(report)["c"] == "WAITING", "what uses it cannot have come through"
+
+
 def test_pruning_what_guards_traffic_waits_for_approval() -> None:
     bench = Bench()
     bench.run(node("a"), node("b", guards=True))
