@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from securebase.api.account import AwsAccount
+from securebase.api.alarmset import PerfAlarmSet
 from securebase.api.cache import CacheCluster
 from securebase.api.cdn import CdnDistribution
 from securebase.api.meta import API_VERSION, GROUP, VERSION, KubernetesObject
@@ -93,8 +94,22 @@ CACHE_CLUSTER = Kind(
         PrinterColumn("ENGINE", ".spec.engine", priority=1),
     ),
 )
+PERF_ALARM_SET = Kind(
+    name="PerfAlarmSet",
+    plural="perfalarmsets",
+    singular="perfalarmset",
+    short_names=("pas",),
+    scope="Namespaced",
+    model=PerfAlarmSet,
+    columns=(
+        *RESOURCE_COLUMNS[:3],
+        PrinterColumn("ALARMS", ".status.alarms.total", "integer"),
+        PrinterColumn("FIRING", ".status.alarms.alarm", "integer"),
+        *RESOURCE_COLUMNS[4:],
+    ),
+)
 
-KINDS: tuple[Kind, ...] = (AWS_ACCOUNT, CACHE_CLUSTER, CDN_DISTRIBUTION)
+KINDS: tuple[Kind, ...] = (AWS_ACCOUNT, CACHE_CLUSTER, CDN_DISTRIBUTION, PERF_ALARM_SET)
 
 
 def kind_of(api_version: str, kind: str) -> Kind | None:
@@ -104,4 +119,4 @@ def kind_of(api_version: str, kind: str) -> Kind | None:
     return next((known for known in KINDS if known.name == kind), None)
 
 
-__all__ = ["AWS_ACCOUNT", "CACHE_CLUSTER", "CDN_DISTRIBUTION", "GROUP", "KINDS", "VERSION", "Kind", "PrinterColumn", "kind_of"]
+__all__ = ["AWS_ACCOUNT", "CACHE_CLUSTER", "CDN_DISTRIBUTION", "GROUP", "KINDS", "PERF_ALARM_SET", "VERSION", "Kind", "PrinterColumn", "kind_of"]

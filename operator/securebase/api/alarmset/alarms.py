@@ -1,0 +1,196 @@
+"""What a target's alarms may be told to be: changes to the catalogue's, and alarms of one's own."""
+
+from __future__ import annotations
+
+from typing import Annotated, ClassVar
+
+from annotated_types import Ge, Le, MaxLen, MinLen
+from pydantic import Field, StringConstraints
+
+from securebase.api.alarmset.scalars import (
+    Comparison,
+    Dimensions,
+    Id,
+    MetricNamespace,
+    MetricUnit,
+    MissingData,
+    Name,
+    Period,
+    Periods,
+    Runbook,
+    Severity,
+    Statistic,
+)
+from securebase.api.base import ApiModel, ListMap, Matches, Rule, Rules
+
+_DAY = 86_400
+_WEEK = 7 * _DAY
+
+_PERCENT_METRICS = (
+    "4xxErrorRate",
+    "5xxErrorRate",
+    "BufferCacheHitRatio",
+    "CPUUtilization",
+    "CacheHitRate",
+    "DatabaseMemoryUsagePercentage",
+    "EngineCPUUtilization",
+)
+"""Metrics that AWS publishes in percent."""
+
+
+def _fits_periods(alarm: AlarmChange) -> bool:
+    if alarm.period_seconds is None:
+        return True
+    return alarm.period_seconds * (alarm.evaluation_periods or alarm.datapoints_to_alarm or 1) <= (_WEEK if alarm.period_seconds >= 3600 else _DAY)
+
+
+class Metric(ApiModel):
+    """One metric of CloudWatch."""
+
+    name: Name
+    """Name of the metric."""
+    namespace: MetricNamespace | None = None
+    """Namespace of the metric; the target's if omitted."""
+    dimensions: Dimensions | None = None
+    """Dimensions of the metric; the target's if omitted."""
+
+
+class OwnMetric(ApiModel):
+    """A metric that an application publishes."""
+
+    namespace: MetricNamespace
+    """Namespace of the metric, like Shop/Orders."""
+    name: Name
+    """Name of the metric."""
+    dimensions: Dimensions = Field(default_factory=dict)
+    """Dimensions, every one that it is published with."""
+    unit: MetricUnit | None = None
+    """Unit that it is published in; Count and none are summed in graphs, others averaged."""
+
+
+class MathMetric(ApiModel):
+    """One metric of an expression."""
+
+    id: Annotated[
+        str, StringConstraints(min_length=1, max_length=40), Matches(r"^[a-z][a-zA-Z0-9_]*$", "the id of a metric starts with a lower case letter: m1, errors")
+    ]
+    """Its name in the expression."""
+    name: Name
+    """Name of the metric."""
+    namespace: MetricNamespace | None = None
+    """Namespace of the metric; the target's if omitted."""
+    dimensions: Dimensions | None = None
+    """Dimensions of the metric; the target's if omitted."""
+    statistic: Statistic | None = None
+    """Statistic of the metric; Sum if omitted."""
+
+
+class Anomaly(ApiModel):
+    """A band around what CloudWatch expects of the metric, learned from two weeks of it."""
+
+    bandwidth: Annotated[float, Ge(1), Le(10)]
+    """Standard deviations on either side."""
+
+
+class AlarmChange(ApiModel):
+    """An alarm of the catalogue, by its id, with what shall be different; or an alarm of one's own under a new id."""
+
+    id: Id
+    """Id in the catalogue, or a new one."""
+    enabled: bool = True
+    """Whether there is such an alarm."""
+    severity: Severity | None = None
+    """Who is told: the catalogue's, or warning."""
+    threshold: float | None = None
+    """Where the alarm begins, in the metric's unit."""
+    statistic: Statistic | None = None
+    """Statistic of the metric: Average, Sum, Minimum, Maximum, SampleCount, p95, tm90."""
+    period_seconds: Period | None = None
+    """Length of one period: 10, 20, 30 or a multiple of 60."""
+    evaluation_periods: Periods | None = None
+    """N of M of N: how many periods are looked at."""
+    datapoints_to_alarm: Periods | None = None
+    """M of M of N: in how many of them the threshold must be passed."""
+    comparison: Comparison | None = None
+    """Which side of the threshold is bad."""
+    missing_data: MissingData | None = None
+    """What a period without data counts as."""
+    runbook: Runbook | None = None
+    """Page that says what to do."""
+    metric: Metric | None = None
+    """Metric of an alarm of one's own."""
+    expression: Annotated[str, StringConstraints(min_length=1, max_length=1024)] | None = None
+    """Metric maths over `metrics`: 100 * errors / requests."""
+    metrics: Annotated[tuple[MathMetric, ...], MaxLen(10), ListMap("id")] = ()
+    """Metrics of the expression."""
+    anomaly: Anomaly | None = None
+    """A band instead of a threshold."""
+
+    rules: ClassVar[Rules] = (
+        Rule(
+            cel="!has(self.periodSeconds) || self.periodSeconds in [10, 20, 30] || self.periodSeconds % 60 == 0",
+            holds=lambda alarm: alarm.period_seconds is None or alarm.period_seconds in (10, 20, 30) or alarm.period_seconds % 60 == 0,
+            message="periodSeconds is 10, 20, 30 or a multiple of 60; CloudWatch takes no other",
+            field=".periodSeconds",
+        ),
+        Rule(
+            cel="!has(self.datapointsToAlarm) || !has(self.evaluationPeriods) || self.datapointsToAlarm <= self.evaluationPeriods",
+            holds=lambda alarm: alarm.datapoints_to_alarm is None or alarm.evaluation_periods is None or alarm.datapoints_to_alarm <= alarm.evaluation_periods,
+            message="datapointsToAlarm is more than evaluationPeriods; the alarm could never fire, lower it",
+            field=".datapointsToAlarm",
+        ),
+        Rule(
+            cel=f"""!has(self.periodSeconds) || self.periodSeconds * (has(self.evaluationPeriods) ? self.evaluationPeriods :
+                has(self.datapointsToAlarm) ? self.datapointsToAlarm : 1) <= (self.periodSeconds >= 3600 ? {_WEEK} : {_DAY})""",
+            holds=_fits_periods,
+            message="periodSeconds times evaluationPeriods is more than a day (a week for periods of an hour or more), which CloudWatch refuses; lower one",
+            field=".periodSeconds",
+        ),
+        Rule(
+            cel="!has(self.anomaly) || !has(self.threshold)",
+            holds=lambda alarm: alarm.anomaly is None or alarm.threshold is None,
+            message="an alarm has a threshold or an anomaly band, not both; leave one out",
+            field=".threshold",
+        ),
+        Rule(
+            cel="!has(self.expression) || (has(self.metrics) && size(self.metrics) > 0)",
+            holds=lambda alarm: alarm.expression is None or bool(alarm.metrics),
+            message="expression needs the metrics it speaks of; name them in metrics",
+            field=".expression",
+        ),
+        Rule(
+            cel="!has(self.metrics) || size(self.metrics) == 0 || has(self.expression)",
+            holds=lambda alarm: not alarm.metrics or alarm.expression is not None,
+            message="metrics are those of an expression, and there is none; give one, or name a single metric in metric",
+            field=".metrics",
+        ),
+        Rule(
+            cel="!has(self.metric) || !has(self.expression)",
+            holds=lambda alarm: alarm.metric is None or alarm.expression is None,
+            message="an alarm is on one metric or on an expression over several; leave metric or expression out",
+            field=".metric",
+        ),
+        Rule(
+            cel="!has(self.anomaly) || !has(self.expression)",
+            holds=lambda alarm: alarm.anomaly is None or alarm.expression is None,
+            message="an anomaly band is around one metric; leave expression out",
+            field=".anomaly",
+        ),
+        Rule(
+            cel=f"""!has(self.threshold) || !has(self.metric) || self.threshold <= 100.0 ||
+                !(self.metric.name in [{", ".join(f"'{name}'" for name in _PERCENT_METRICS)}])""",
+            holds=lambda alarm: alarm.threshold is None or alarm.metric is None or alarm.threshold <= 100 or alarm.metric.name not in _PERCENT_METRICS,
+            message="threshold is over 100, and the metric is in percent; the alarm could never fire",
+            field=".threshold",
+        ),
+        Rule(
+            cel="!has(self.threshold) || self.threshold >= 0.0 || has(self.metric) || has(self.expression)",
+            holds=lambda alarm: alarm.threshold is None or alarm.threshold >= 0 or alarm.metric is not None or alarm.expression is not None,
+            message="threshold is below zero, which no metric of the catalogue ever is; give one of 0 or more",
+            field=".threshold",
+        ),
+    )
+
+
+AlarmChanges = Annotated[tuple[AlarmChange, ...], MaxLen(20), ListMap("id")]
+MathMetrics = Annotated[tuple[MathMetric, ...], MinLen(1), MaxLen(10), ListMap("id")]

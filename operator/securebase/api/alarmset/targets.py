@@ -1,0 +1,140 @@
+"""What is watched: named, referred to, found by tags, or a metric of one's own."""
+
+from __future__ import annotations
+
+from typing import Annotated, ClassVar, Literal
+
+from annotated_types import MaxLen, MinLen
+from pydantic import StringConstraints
+
+from securebase.api.alarmset.alarms import AlarmChanges, OwnMetric
+from securebase.api.alarmset.scalars import Id
+from securebase.api.base import ApiModel, ListMap, MapBounds, Rule, Rules
+from securebase.api.scalars import ObjectName
+
+TargetType = Literal["ApiGatewayRest", "ApiGatewayHttp", "Lambda", "DynamoDB", "Aurora", "ElastiCache", "CloudFront", "Sqs", "Custom"]
+
+_PERCENT_ALARMS = {
+    "ApiGatewayRest": ("rate-5xx", "rate-4xx"),
+    "ApiGatewayHttp": ("rate-5xx", "rate-4xx"),
+    "Aurora": ("cpu", "buffer-cache"),
+    "ElastiCache": ("engine-cpu", "memory", "memory-critical", "hit-rate"),
+    "CloudFront": ("errors-5xx", "errors-4xx", "hit-rate"),
+}
+
+
+class TargetRef(ApiModel):
+    """Another object in this namespace."""
+
+    kind: Literal["CdnDistribution", "CacheCluster"]
+    """Its kind."""
+    name: ObjectName
+    """Its name."""
+
+
+class Selector(ApiModel):
+    """Everything of the type that carries all of these tags, whenever it comes or goes."""
+
+    tags: Annotated[dict[str, str], MapBounds(max_properties=10, value=256)]
+    """Tags with their values."""
+
+    rules: ClassVar[Rules] = (
+        Rule(
+            cel="size(self.tags) > 0",
+            holds=lambda selector: bool(selector.tags),
+            message="selector.tags is empty and would find everything of the account; give at least one tag",
+            field=".tags",
+        ),
+    )
+
+
+def _percent_names() -> str:
+    return ", ".join(f"'{type_}': [{', '.join(repr(name) for name in names)}]" for type_, names in _PERCENT_ALARMS.items())
+
+
+def _sensible(target: Target) -> bool:
+    names = _PERCENT_ALARMS.get(target.type, ())
+    return all(alarm.id not in names or (alarm.threshold or 0) <= 100 for alarm in target.alarms if alarm.metric is None and alarm.expression is None)
+
+
+def _ways(target: Target) -> int:
+    return sum(way is not None for way in (target.name, target.ref, target.selector, target.metric))
+
+
+class Target(ApiModel):
+    """One thing, or all things of a type with some tags."""
+
+    id: Id
+    """Name of the target within the set."""
+    type: TargetType
+    """What it is."""
+    service: Id = "platform"
+    """Service it belongs to: alarms of one service tell as one."""
+    name: Annotated[str, StringConstraints(min_length=1, max_length=255)] | None = None
+    """Name of the function, table, cluster, queue or REST API; id of the HTTP API, distribution or replication group."""
+    stage: Annotated[str, StringConstraints(min_length=1, max_length=128)] | None = None
+    """Stage of an API."""
+    ref: TargetRef | None = None
+    """An object that makes it and its alarms."""
+    selector: Selector | None = None
+    """Tags to find it by."""
+    metric: OwnMetric | None = None
+    """The metric of type Custom."""
+    alarms: AlarmChanges = ()
+    """Alarms that differ from the catalogue's, and alarms of one's own."""
+
+    rules: ClassVar[Rules] = (
+        Rule(
+            cel="(has(self.name) ? 1 : 0) + (has(self.ref) ? 1 : 0) + (has(self.selector) ? 1 : 0) + (has(self.metric) ? 1 : 0) == 1",
+            holds=lambda target: _ways(target) == 1,
+            message="a target is given in exactly one way: name, ref, selector, or metric for type Custom",
+        ),
+        Rule(
+            cel="(self.type == 'Custom') == has(self.metric)",
+            holds=lambda target: (target.type == "Custom") == (target.metric is not None),
+            message="metric belongs to type Custom, and type Custom needs it",
+            field=".metric",
+        ),
+        Rule(
+            cel="""!has(self.ref) || (self.ref.kind == 'CdnDistribution' && self.type == 'CloudFront')
+                || (self.ref.kind == 'CacheCluster' && self.type == 'ElastiCache')""",
+            holds=lambda target: target.ref is None or (target.ref.kind, target.type) in (("CdnDistribution", "CloudFront"), ("CacheCluster", "ElastiCache")),
+            message="ref.kind does not fit type: CdnDistribution is for CloudFront, CacheCluster for ElastiCache",
+            field=".ref.kind",
+        ),
+        Rule(
+            cel="!has(self.selector) || !(self.type in ['CloudFront', 'Custom'])",
+            holds=lambda target: target.selector is None or target.type not in ("CloudFront", "Custom"),
+            message="selector does not find distributions; name the distribution or refer to its CdnDistribution",
+            field=".selector",
+        ),
+        Rule(
+            cel="self.type != 'ApiGatewayHttp' || has(self.stage)",
+            holds=lambda target: target.type != "ApiGatewayHttp" or target.stage is not None,
+            message="stage is required for an HTTP API, whose metrics are published by stage; the default one is called $default",
+            field=".stage",
+        ),
+        Rule(
+            cel="!has(self.stage) || self.type in ['ApiGatewayRest', 'ApiGatewayHttp']",
+            holds=lambda target: target.stage is None or target.type in ("ApiGatewayRest", "ApiGatewayHttp"),
+            message="stage belongs to an API Gateway; leave it out",
+            field=".stage",
+        ),
+        Rule(
+            cel=f"""!has(self.alarms) || self.alarms.all(a, !has(a.threshold) || a.threshold <= 100.0 || has(a.metric) || has(a.expression)
+                || !(self.type in {{{_percent_names()}}} && a.id in {{{_percent_names()}}}[self.type]))""",
+            holds=_sensible,
+            message="alarms holds a threshold over 100 for something in percent, which could never fire; give one of 0 to 100",
+            field=".alarms",
+        ),
+        Rule(
+            cel="""self.type != 'Custom' || !has(self.alarms)
+                || self.alarms.all(a, has(a.threshold) || has(a.anomaly) || (has(a.enabled) && !a.enabled))""",
+            holds=lambda target: target.type != "Custom" or all(a.threshold is not None or a.anomaly is not None or not a.enabled for a in target.alarms),
+            message="the catalogue has no alarm on a metric of your own: each of alarms needs a threshold or an anomaly band",
+            field=".alarms",
+        ),
+    )
+
+
+Targets = Annotated[tuple[Target, ...], MinLen(1), MaxLen(200), ListMap("id")]
