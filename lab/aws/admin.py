@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import asdict
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import parse_qs
 
 from aiohttp import web
 
+from lab.aws.models.cloudwatch import CloudWatch
 from lab.aws.models.elasticache import ElastiCache
+from lab.aws.models.sns_subscriptions import SnsSubscriptions
 from lab.aws.rules import rule_from
 
 if TYPE_CHECKING:
@@ -75,6 +78,11 @@ async def _write(router: Router, method: str, path: str, document: Any) -> Any:
         case "POST", "elasticache":
             result = await _model(router, ElastiCache).act(document.pop("action"), document.pop("group"), **document)
             return {"result": result}
+        case "POST", "alarm-state":
+            at = datetime.fromisoformat(document.pop("at")) if "at" in document else None
+            await _model(router, CloudWatch).transition(**document, at=at)
+        case "POST", "confirm-subscription":
+            return {"arn": _model(router, SnsSubscriptions).confirm(document["topic"], document["endpoint"])}
         case "POST", "reset":
             await router.reset()
         case _:

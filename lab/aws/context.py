@@ -156,5 +156,7 @@ class Lab:
     sessions: dict[str, str] = field(default_factory=dict)
     # ARN -> tags of the types a model keeps whole, for the tagging API.
     tagged: dict[str, dict[str, str]] = field(default_factory=dict)
+    # ARN that names no account -> the account, for the same.
+    owners: dict[str, str] = field(default_factory=dict)
     # Where models may keep files; None: nowhere of the endpoint's.
     state_dir: Path | None = None

@@ -8,6 +8,7 @@ import threading
 import urllib.request
 from collections.abc import Coroutine, Mapping
 from contextlib import ExitStack
+from datetime import datetime
 from functools import partial
 from pathlib import Path
 from types import TracebackType
@@ -18,7 +19,9 @@ from aiohttp import web
 from lab.aws.calls import CallLog
 from lab.aws.context import Backends, Lab, LabClock, Settings
 from lab.aws.models import all_models
+from lab.aws.models.cloudwatch import CloudWatch
 from lab.aws.models.elasticache import ElastiCache
+from lab.aws.models.sns_subscriptions import SnsSubscriptions
 from lab.aws.router import Router
 from lab.aws.rules import Rule
 from lab.aws.stale import Scope
@@ -96,6 +99,14 @@ class Control:
     def elasticache(self, action: str, group: str, **more: Any) -> Any:
         """What happens to a replication group by itself: `replace-member`, `failover`, `auth-token`, ... (ElastiCache.act)."""
         return self._run(self.model(ElastiCache).act(action, group, **more))
+
+    def alarm_state(self, account: str, region: str, name: str, state: str, reason: str = "by the lab", at: datetime | None = None) -> None:
+        """An alarm changes its state by itself, now or at a time in the past (CloudWatch.transition)."""
+        self._run(self.model(CloudWatch).transition(account, region, name, state, reason, at))
+
+    def confirm_subscription(self, topic: str, endpoint: str) -> str:
+        """Somebody follows the link SNS sent to this address; the subscription's ARN."""
+        return self.model(SnsSubscriptions).confirm(topic, endpoint)
 
     @property
     def redis_certificate_file(self) -> Path:

@@ -21,7 +21,7 @@ Scope = Literal["lists", "reads", "absent"]
 _VERB = re.compile(
     r"^(Create|Update|Delete|Put|Get|List|Describe|Head|Publish|Request|Set|Change|Add|Remove|Tag|Untag|Subscribe|Unsubscribe|Import|Enable|Disable|Copy|Modify|Reset|Restore|Increase|Decrease|Test|Authorize|Revoke)"
 )
-_LIST = re.compile(r"^(List|Describe.*s$|GetResources$)")
+_LIST = re.compile(r"^(List|Describe.*s$|GetResources$|GetRestApis$|GetApis$)")
 # Operations of one resource type whose names do not share its noun.
 _NOUNS = {
     "metricalarm": "alarm",
@@ -42,6 +42,13 @@ _NOUNS = {
     "tocertificate": "certificate",
     "tagstocertificate": "certificate",
     "tagsfromcertificate": "certificate",
+    "retentionpolicy": "loggroup",
+    "associatekmskey": "loggroup",
+    "disassociatekmskey": "loggroup",
+    # Subscribe and Unsubscribe name nothing but the verb.
+    "": "subscription",
+    "confirmsubscription": "subscription",
+    "subscriptionattribute": "subscription",
 }
 # Strongly consistent by documentation: never served stale.
 _STRONG = {("s3", "object"), ("s3", "objects"), ("sts", "calleridentity")}

@@ -162,6 +162,9 @@ def identify(call: Call) -> None:
         return
     call.access_key, call.region = scope.group(1), scope.group(2)
     call.service = SIGNING_NAMES.get(scope.group(3), scope.group(3))
+    if call.service == "apigateway" and call.target.startswith("/v2/"):
+        # Both versions sign as `apigateway`.
+        call.service = "apigatewayv2"
     model = service_model(call.service)
     if model is None:
         return
@@ -335,6 +338,7 @@ def preload(
         "sts",
         "elasticache",
         "secretsmanager",
+        "kms",
     ),
 ) -> None:
     """Load these services' models now: the first request would block the event loop for 0.3 s otherwise."""

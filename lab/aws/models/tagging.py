@@ -1,4 +1,4 @@
-"""The tagging API over all services: alarms and certificates added, filters and pages honoured, regions kept apart.
+"""The tagging API over all services: certificates and what models keep added, filters and pages honoured, regions kept apart.
 
 Resource Groups Tagging API reference, GetResources: tagged resources of the region only (CloudFront's are in us-east-1), TagFilters
 are joined by AND, at most 100 a page (ResourcesPerPage; 50 by default), at most 100 ARNs in ResourceARNList.
@@ -6,10 +6,13 @@ are joined by AND, at most 100 a page (ResourcesPerPage; 50 by default), at most
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
+from multidict import CIMultiDict
+
 from lab.aws.context import Lab
-from lab.aws.wire import AwsFault, Call, Reply, answer, result_of
+from lab.aws.wire import AwsFault, Call, Reply, result_of
 
 Tags = dict[str, str]
 _DEFAULT_PAGE, _MOST_ITEMS = 50, 100
@@ -21,26 +24,31 @@ def _pairs(tags: list[dict[str, str]]) -> Tags:
 
 
 def resource_type(arn: str) -> tuple[str, str]:
-    """Service and type as ResourceTypeFilters names them: ('cloudfront', 'distribution'); SNS and S3 ARNs name no type."""
+    """Service and type as ResourceTypeFilters names them: ('cloudfront', 'distribution'); ARNs of SNS, SQS and S3 name no type."""
     parts = arn.split(":", 5)
     service = parts[2]
     match service:
         case "sns":
             return service, "topic"
+        case "sqs":
+            return service, "queue"
         case "s3":
             return service, "bucket"
-    return service, parts[5].replace("/", ":").partition(":")[0]
+    return service, parts[5].lstrip("/").replace("/", ":").partition(":")[0]
 
 
 class Tagging:
-    services = frozenset({"resourcegroupstaggingapi", "cloudwatch", "acm", "cloudfront", "sns", "s3", "logs", "route53"})
+    # All whose tags a backend's tagging API lists: what was listed is forgotten when one is written.
+    services = frozenset({
+        "resourcegroupstaggingapi", "cloudwatch", "acm", "cloudfront", "sns", "s3", "logs", "route53", "lambda", "dynamodb", "sqs", "kms",
+    })  # fmt: skip
 
     def __init__(self, lab: Lab) -> None:
         self._lab = lab
         self.reset()
 
     def reset(self) -> None:
-        # What ministack's tagging API does not list: ARN -> tags, of alarms and certificates.
+        # What ministack's tagging API does not list: ARN -> tags, of certificates.
         self._extra: dict[str, Tags] = {}
         self._cached: dict[tuple[str, str], list[tuple[str, Tags]]] = {}
         self._writes = 0
@@ -54,27 +62,9 @@ class Tagging:
         if call.is_write and reply.ok:
             self._writes += 1
             self._cached = {key: value for key, value in self._cached.items() if key[0] != call.account}
-            match call.service:
-                case "cloudwatch" if call.params:
-                    self._note_alarm(call)
-                case "acm":
-                    self._note_certificate(call, reply)
+            if call.service == "acm":
+                self._note_certificate(call, reply)
         return reply
-
-    def _note_alarm(self, call: Call) -> None:
-        prefix = f"arn:aws:cloudwatch:{call.region}:{call.account}:alarm:"
-        match call.operation:
-            case "PutMetricAlarm" | "PutCompositeAlarm":
-                # PutMetricAlarm, Tags: "If you are using this operation to update an existing alarm, any tags ... are ignored".
-                self._extra.setdefault(prefix + call.params["AlarmName"], _pairs(call.params.get("Tags", [])))
-            case "DeleteAlarms":
-                for name in call.params["AlarmNames"]:
-                    self._extra.pop(prefix + name, None)
-            case "TagResource":
-                self._extra.setdefault(call.params["ResourceARN"], {}).update(_pairs(call.params["Tags"]))
-            case "UntagResource":
-                for key in call.params["TagKeys"]:
-                    self._extra.get(call.params["ResourceARN"], {}).pop(key, None)
 
     def _note_certificate(self, call: Call, reply: Reply) -> None:
         arn = call.params.get("CertificateArn", "")
@@ -107,9 +97,13 @@ class Tagging:
     def _with_kept(self, key: tuple[str, str], resources: list[tuple[str, Tags]] | None = None) -> list[tuple[str, Tags]]:
         """With what models keep whole, which no backend lists."""
         account, region = key
-        kept = [(arn, dict(tags)) for arn, tags in self._lab.tagged.items() if tags and arn.split(":")[3:5] == [region, account]]
+        kept = [(arn, dict(tags)) for arn, tags in self._lab.tagged.items() if tags and self._is_of(arn, account, region)]
         listed = self._cached[key] if resources is None else resources
         return sorted([*listed, *kept]) if kept else listed
+
+    def _is_of(self, arn: str, account: str, region: str) -> bool:
+        parts = arn.split(":", 5)
+        return parts[3] == region and (parts[4] or self._lab.owners.get(arn)) == account
 
     async def _resources(self, call: Call) -> Reply:
         params = call.params
@@ -118,14 +112,11 @@ class Tagging:
         chosen = [(arn, tags) for arn, tags in await self._all(call.account, call.region) if _matches(params, arn, tags)]
         start = int(params.get("PaginationToken") or 0)
         size = min(int(params.get("ResourcesPerPage") or _DEFAULT_PAGE), _MOST_ITEMS)
-        result: dict[str, Any] = {
-            "ResourceTagMappingList": [
-                {"ResourceARN": arn, "Tags": [{"Key": key, "Value": value} for key, value in sorted(tags.items())]}
-                for arn, tags in chosen[start : start + size]
-            ],
-            "PaginationToken": str(start + size) if start + size < len(chosen) else "",
-        }
-        return answer(call, result)
+        mappings = [
+            {"ResourceARN": arn, "Tags": [{"Key": key, "Value": value} for key, value in sorted(tags.items())]} for arn, tags in chosen[start : start + size]
+        ]
+        result = {"ResourceTagMappingList": mappings, "PaginationToken": str(start + size) if start + size < len(chosen) else ""}
+        return Reply(200, json.dumps(result).encode(), CIMultiDict({"Content-Type": "application/x-amz-json-1.1"}))
 
 
 def _matches(params: dict[str, Any], arn: str, tags: Tags) -> bool:

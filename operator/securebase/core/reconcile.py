@@ -310,7 +310,8 @@ class _Pass:
         self.attributes.note(name, observed.attributes, observed.secrets)
         self.existing.add(name)
         if step.node.role is Role.EXTERNAL:
-            return NodeResult(remembered(step, self._wave(step), observed), observed.state.value, reason=observed.reason, message=observed.message)
+            after = None if observed.state is State.READY else self._poll(step)
+            return NodeResult(remembered(step, self._wave(step), observed), observed.state.value, reason=observed.reason, message=observed.message, after=after)
         kept = Applied.decode(step.prior.applied) if step.prior else None
         held = Paths([*step.held, *self.subject.policy.ignore_paths(name)])
         applied = step.prior.applied if name in self.unsettled and step.prior else Applied.of(written, self.subject.key, leaving_out=held, kept=kept).encode()

@@ -10,6 +10,7 @@ from securebase.core.graph import Node, refers
 from securebase.resources.cloudfront.model import MonitoringSubscription
 from securebase.resources.cloudwatch.model import Alarm
 from securebase.resources.elasticache.model import ReplicationGroup, engine_parts
+from securebase.resources.logs.filter_model import MetricFilter
 
 STANDARD: Final = "standard"
 _MINUTE: Final = 60
@@ -73,6 +74,12 @@ def secret(desired: object) -> Charged:
     return Charge("secretsmanager/secret"), Charge("secretsmanager/requests")
 
 
+def metric_filter(desired: MetricFilter) -> Charged:
+    """The custom metric that it makes; with dimensions each combination of their values is one more (CloudWatch pricing: custom metrics)."""
+    metric = Charge("cloudwatch/custom-metric")
+    return (metric, Unclear("one custom metric for each combination of its dimensions' values")) if desired.dimensions else (metric,)
+
+
 def _always(*charges: Charge) -> Adapter:
     return lambda desired: charges
 
@@ -86,7 +93,11 @@ ADAPTERS: Final[Mapping[str, Adapter]] = {
     "cloudfront/function": _always(Charge("cloudfront/function")),
     "cloudfront/monitoring-subscription": monitoring_subscription,
     "cloudwatch/alarm": alarm,
+    "cloudwatch/composite-alarm": _always(Charge("cloudwatch/composite-alarm")),
+    "cloudwatch/dashboard": _always(Charge("cloudwatch/dashboard")),
     "elasticache/replication-group": replication_group,
+    "logs/log-group-settings": _always(Charge("cloudwatch/logs", "store")),
+    "logs/metric-filter": metric_filter,
     "logs/delivery": _always(Charge("logs/vended-delivery")),
     "secretsmanager/secret": secret,
     "sns/topic": _always(Charge("sns/notifications")),

@@ -20,7 +20,11 @@ from securebase.resources.cloudfront.policies import (
     ResponseHeadersPolicyDriver,
 )
 from securebase.resources.cloudfront.subscriptions import MonitoringSubscriptionDriver
+from securebase.resources.cloudwatch.composite import CompositeAlarmDriver
+from securebase.resources.cloudwatch.dashboards import DashboardDriver
 from securebase.resources.cloudwatch.driver import MetricAlarmDriver
+from securebase.resources.discovery.search import SearchDriver
+from securebase.resources.discovery.targets import TargetDriver
 from securebase.resources.ec2.driver import SecurityGroupDriver
 from securebase.resources.elasticache.credential import CredentialDriver, CredentialRetirementDriver, LoginProof
 from securebase.resources.elasticache.parameter_group import ParameterGroupDriver
@@ -91,6 +95,10 @@ _CLASSES: tuple[DriverClass, ...] = (
     OriginAccessControlDriver,
     MonitoringSubscriptionDriver,
     MetricAlarmDriver,
+    CompositeAlarmDriver,
+    DashboardDriver,
+    TargetDriver,
+    SearchDriver,
     ZoneDriver,
     RecordDriver,
     ValidationRecordDriver,

@@ -99,9 +99,9 @@ def gather(needs: Needs, sources: Sources, nodes: Mapping[str, Mapping[str, str]
             if not sources.offline:
                 raise
     objects = {ref: sources.outputs(ref) for ref in sorted(needs.objects)}
-    for ref in sorted(needs.objects_if_there):
+    for other in sorted(needs.objects_if_there):
         with suppress(ReferenceNotFound):
-            objects[ref] = sources.outputs(ref)
+            objects[other] = sources.outputs(other)
     return Facts(secrets, objects, nodes, sources.offline)
 
 

@@ -233,6 +233,17 @@ def test_outputs_tell_where_to_connect_and_nothing_secret() -> None:
     assert PASSWORD not in str(told) and CACHE.outputs(small(), {}) == {}
 
 
+def test_outputs_name_the_alarms_the_urgent_ones_first() -> None:
+    nodes = ",".join(f"critical-{number:03}:replica" for number in range(1, 61))
+    group = {"arn": "arn:aws:elasticache:eu-west-1:123456789012:replicationgroup:critical", "members": nodes}
+    graph = composed(small(), group=group)
+    names = {node.id: {"name": f"name-of-{node.id}"} for node in graph if node.type == "cloudwatch/alarm"}
+    told = CACHE.outputs(small(), {**names, "group": group})
+    urgent = told["criticalAlarmNames"].split(",")
+    assert told["region"] == "eu-west-1" and len(names) > 100 == len(told["alarmNames"].split(","))
+    assert urgent == [name for name in told["alarmNames"].split(",") if "-engine-cpu-" in name or "-memory-critical-" in name] and len(urgent) == 100
+
+
 @settings(max_examples=150, deadline=None)
 @given(cache_specs(), names, namespaces, st.booleans())
 def test_any_spec_of_any_object_composes_within_the_limits_of_what_it_makes(spec: CacheClusterSpec, name: str, namespace: str, known: bool) -> None:

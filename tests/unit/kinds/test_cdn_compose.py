@@ -191,5 +191,14 @@ def test_outputs_tell_what_is_known() -> None:
     assert CDN.outputs(spec, {}) == {}
     assert CDN.outputs(spec, pending) == {"certificateArn": "arn:c", "certificateState": "PENDING_VALIDATION"}
     issued = {certificate_id(spec): {"arn": "arn:c", "requestedArn": "arn:c", "status": "ISSUED"}, "distribution": distribution}
-    assert CDN.outputs(spec, issued) == {**distribution, "url": "https://www.example.com", "certificateArn": "arn:c", "certificateState": "ISSUED"}
+    told = {**distribution, "region": "us-east-1", "url": "https://www.example.com", "certificateArn": "arn:c", "certificateState": "ISSUED"}
+    assert CDN.outputs(spec, issued) == told
     assert CDN.outputs(small(), {"distribution": distribution})["url"] == "https://d1.cloudfront.net"
+
+
+def test_outputs_name_the_alarms_and_which_are_urgent() -> None:
+    graph = composed(small())
+    names = {node.id: {"name": node.desired.name} for node in graph if isinstance(node.desired, Alarm)}
+    told = CDN.outputs(small(), names)
+    assert sorted(told["alarmNames"].split(",")) == sorted(known["name"] for known in names.values())
+    assert told["criticalAlarmNames"] == names["alarm-5xx"]["name"]

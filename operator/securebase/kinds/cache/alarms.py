@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -27,6 +27,10 @@ from securebase.resources.sns.model import Topic
 TOPIC: Final = "topic"
 # PutMetricAlarm takes 255 characters of a name, CreateTopic 256.
 _LONG: Final = 200
+# Which of them mean that clients suffer already.
+_URGENT: Final = ("engine-cpu", "memory-critical")
+# As many as one composite alarm may have children (PutCompositeAlarm).
+_TOLD: Final = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +72,18 @@ def alarm_nodes(spec: CacheClusterSpec, context: Context, nodes: tuple[Member, .
             for member in nodes:
                 if not measure.of_replicas or (member.role != "primary" and spec.effective_replicas > 0):
                     yield _alarm(spec, measure, member, context)
+
+
+def alarm_names(attributes: Mapping[str, Mapping[str, str]], nodes: tuple[Member, ...]) -> dict[str, str]:
+    """Names of the alarms there are, the urgent ones once more by themselves; a big cache has more than outputs have room for, and tells those first."""
+    urgent = {f"alarm-{measure}-{member.id}" for measure in _URGENT for member in nodes}
+    every = sorted((node for node in attributes if node.startswith("alarm-")), key=lambda node: (node not in urgent, node))
+    names = {node: name for node in every if (name := attributes[node].get("name", ""))}
+    told = dict(list(names.items())[:_TOLD])
+    return {
+        "alarmNames": ",".join(told.values()),
+        "criticalAlarmNames": ",".join(name for node, name in told.items() if node in urgent),
+    }
 
 
 def _topic(wanted: CreateTopic, context: Context) -> Topic:

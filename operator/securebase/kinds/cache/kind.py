@@ -13,7 +13,7 @@ from securebase.core.kind import AdviceSubject, Context, Facts, Needs, PolicyDef
 from securebase.core.policy import OnDelete
 from securebase.kinds.cache import advice
 from securebase.kinds.cache.access import access_nodes, secured
-from securebase.kinds.cache.alarms import alarm_nodes, members
+from securebase.kinds.cache.alarms import alarm_names, alarm_nodes, members
 from securebase.kinds.cache.group import group_nodes
 from securebase.kinds.cache.names import CONNECTION, GROUP, connection_name
 from securebase.kinds.cache.network import network_nodes
@@ -85,18 +85,26 @@ class CacheClusterKind:
         )
 
     def outputs(self, spec: CacheClusterSpec, attributes: Mapping[str, Mapping[str, str]]) -> Mapping[str, str]:
-        """What is known so far: id, arn, host, readerHost, port, nodeType, engine, engineVersion, members, connectionSecret, secretArn."""
+        """What is known so far: id, arn, region, host, readerHost, port, nodeType, engine, engineVersion, members, connectionSecret, secretArn,
+        alarmNames, criticalAlarmNames."""
         group, login = attributes.get(GROUP, {}), spec.auth.users[0].name if spec.auth.users else ""
         known = {name: group.get(name, "") for name in ("id", "arn", "host", "readerHost", "port", "nodeType", "engine", "engineVersion", "members")}
         known |= {
             "connectionSecret": attributes.get(CONNECTION, {}).get("name", ""),
             "secretArn": attributes.get(f"secret-{login}" if login else "secret", {}).get("arn", ""),
+            "region": _region(known["arn"]),
+            **alarm_names(attributes, members(known["members"])),
         }
         return {name: value for name, value in known.items() if value}
 
     def advice_subject(self, spec: CacheClusterSpec, outputs: Mapping[str, str]) -> AdviceSubject | None:
         """Satisfies `core.kind.Advises`."""
         return advice.advice_subject(spec, outputs)
+
+
+def _region(arn: str) -> str:
+    parts = arn.split(":")
+    return parts[3] if len(parts) > 3 else ""
 
 
 def _ports(facts: Facts) -> frozenset[int]:

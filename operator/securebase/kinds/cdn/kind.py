@@ -12,8 +12,8 @@ from securebase.kinds.cdn.distribution import DISTRIBUTION, distribution_node
 from securebase.kinds.cdn.invalidation import INVALIDATION, invalidation_node
 from securebase.kinds.cdn.names import certificate_id, name_nodes
 from securebase.kinds.cdn.origins import bucket_nodes, header_secrets
-from securebase.kinds.cdn.shared import SharedNodes
-from securebase.kinds.cdn.watching import alarm_nodes, log_nodes
+from securebase.kinds.cdn.shared import HOME, SharedNodes
+from securebase.kinds.cdn.watching import alarm_names, alarm_nodes, log_nodes
 
 
 class CdnDistributionKind:
@@ -78,7 +78,7 @@ class CdnDistributionKind:
         )
 
     def outputs(self, spec: CdnDistributionSpec, attributes: Mapping[str, Mapping[str, str]]) -> Mapping[str, str]:
-        """What is known so far: id, arn, domainName, hostedZoneId, url, certificateArn, certificateState."""
+        """What is known so far: id, arn, region, domainName, hostedZoneId, url, certificateArn, certificateState, alarmNames, criticalAlarmNames."""
         distribution = attributes.get(DISTRIBUTION, {})
         certificate = attributes.get(certificate_id(spec), {})
         known = {name: distribution.get(name, "") for name in ("id", "arn", "domainName", "hostedZoneId")}
@@ -86,6 +86,8 @@ class CdnDistributionKind:
             "url": _url(spec, known["domainName"]),
             "certificateArn": certificate.get("arn") or certificate.get("requestedArn", ""),
             "certificateState": certificate.get("status", ""),
+            "region": HOME if known["id"] else "",
+            **alarm_names(attributes),
         }
         return {name: value for name, value in known.items() if value}
 

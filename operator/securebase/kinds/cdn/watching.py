@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from securebase.api.cdn import CdnDistributionSpec
@@ -17,6 +17,8 @@ from securebase.resources.sns.model import Topic
 
 # Names: PutMetricAlarm takes 255 characters, CreateTopic 256, PutDeliverySource and PutDeliveryDestination 60.
 _LONG, _SHORT = 200, 60
+_URGENT = ("alarm-5xx",)
+_OTHERS = ("alarm-4xx", "alarm-origin-latency", "alarm-cache-hit-rate")
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +49,15 @@ def alarm_nodes(spec: CdnDistributionSpec, context: Context) -> Iterator[Node]:
     for measure in _measures(spec.alarms):
         if measure.wanted.enabled:
             yield _alarm(measure, told, context)
+
+
+def alarm_names(attributes: Mapping[str, Mapping[str, str]]) -> dict[str, str]:
+    """Names of the alarms there are, for who shows them or makes one of them all; the urgent ones once more by themselves."""
+    names = {node: known.get("name", "") for node, known in sorted(attributes.items()) if node in (*_URGENT, *_OTHERS)}
+    return {
+        "alarmNames": ",".join(name for name in names.values() if name),
+        "criticalAlarmNames": ",".join(name for node, name in names.items() if name and node in _URGENT),
+    }
 
 
 def log_nodes(spec: CdnDistributionSpec, context: Context) -> Iterator[Node]:

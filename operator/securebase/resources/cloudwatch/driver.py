@@ -103,7 +103,7 @@ class MetricAlarmDriver:
 
     def _read(self, names: Sequence[str]) -> dict[str, dict[str, Any] | ReconcileError]:
         found: dict[str, dict[str, Any] | ReconcileError] = {}
-        for batch in _batches(names):
+        for batch in batches(names):
             try:
                 # A composite alarm may have the name, and is left out of the answer unless asked for.
                 answer = self._aws.call("cloudwatch", "describe_alarms", AlarmNames=batch, AlarmTypes=["MetricAlarm", "CompositeAlarm"], MaxRecords=_BATCH)
@@ -177,10 +177,16 @@ def _dimensions_input(dimensions: Mapping[str, str]) -> list[dict[str, str]]:
 
 def _observed(alarm: Mapping[str, Any], tagged: Tagged) -> Observed[Alarm]:
     name, arn = alarm["AlarmName"], alarm["AlarmArn"]
-    attributes = {"arn": arn, "name": name, "state": alarm.get("StateValue", "")}
+    attributes = {"arn": arn, "name": name, "state": alarm.get("StateValue", ""), "since": since(alarm)}
     value = alarm_value(alarm, tagged.rest)
     about = ",".join(f"{key}={value.dimensions[key]}" for key in sorted(value.dimensions))
     return Observed(name, value, owner=tagged.owner, attributes=attributes, about=about, raw=dict(alarm))
+
+
+def since(alarm: Mapping[str, Any]) -> str:
+    """Unix seconds since when it is in its state; "" where nobody tells."""
+    stamp = alarm.get("StateTransitionedTimestamp") or alarm.get("StateUpdatedTimestamp")
+    return str(int(stamp.timestamp())) if stamp is not None else ""
 
 
 def alarm_value(alarm: Mapping[str, Any], tags: Mapping[str, str]) -> Alarm:
@@ -237,6 +243,7 @@ def _dimensions(pairs: Sequence[Mapping[str, str]] | None) -> dict[str, str]:
     return {pair["Name"]: pair["Value"] for pair in pairs or ()}
 
 
-def _batches(names: Sequence[str]) -> Iterator[list[str]]:
+def batches(names: Sequence[str]) -> Iterator[list[str]]:
+    """As many as DescribeAlarms takes at once."""
     for at in range(0, len(names), _BATCH):
         yield list(names[at : at + _BATCH])

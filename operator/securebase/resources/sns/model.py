@@ -1,4 +1,4 @@
-"""SNS topics that alarms publish to."""
+"""SNS topics that alarms publish to, and who is told by them."""
 
 from __future__ import annotations
 
@@ -15,9 +15,12 @@ class Topic:
     kms_key     id, ARN or alias of a customer key; "" = not encrypted. With `alias/aws/sns` alarms are dropped without a word: that key's policy cannot
                 let CloudWatch in
     publishers  service principals of this account that may publish (`cloudwatch.amazonaws.com`); one statement of ours in the topic's policy
-    emails      every e-mail subscription; other protocols belong to others. Pending ones count, as each address must confirm by itself
+    emails      every e-mail subscription. Pending ones count, as each address must confirm by itself
+    subscriptions  others, written `https:https://...`, `lambda:ARN` or `sqs:ARN`. Those that are not in it and were never put there by us belong to others,
+                and so do other protocols. An HTTPS endpoint must confirm like an address
+    sources     patterns of aws:SourceArn, one of which must match what publishes; none = whatever the services do for this account
 
-    Attributes: `arn`, `name`.
+    Attributes: `arn`, `name`, `pending` (unconfirmed subscriptions by comma; "" = none).
     """
 
     name: str = managed(impact=Impact.REPLACE)
@@ -25,3 +28,5 @@ class Topic:
     kms_key: str = ""
     publishers: frozenset[str] = frozenset()
     emails: frozenset[str] = frozenset()
+    subscriptions: frozenset[str] = frozenset()
+    sources: frozenset[str] = frozenset()

@@ -1,0 +1,180 @@
+"""What an alarm set watches: targets that were named, referenced or found by tags, as far as they are known."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+from securebase.api.alarmset import PerfAlarmSetSpec, Target
+from securebase.core.graph import Node, Role
+from securebase.core.kind import Context, Facts, Needs, ObjectRef
+from securebase.kinds.alarmset.catalogue import TargetType, catalogue
+from securebase.kinds.alarmset.names import CDN_REGION, search_id, target_id
+from securebase.resources.discovery.model import KnownTarget, TagSearch
+
+_DECIDING: Final = ("exists", "arn", "id", "members", "logGroup", "logFormat", "reservedConcurrency", "timeoutSeconds", "dlq", "settled")
+"""Attributes of a lookup that change what is composed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """One thing that exists and is watched.
+
+    single    the target itself, not one of several found by tags
+    members   names that member-wise metrics exist under
+    borrowed  names of alarms that the referenced object makes; `critical` are the urgent ones among them
+    elsewhere it lives in another region than the object and the CDN: dashboards show it, composites cannot
+    """
+
+    target: Target
+    name: str
+    region: str
+    single: bool = True
+    id: str = ""
+    members: tuple[str, ...] = ()
+    attributes: Mapping[str, str] = field(default_factory=dict)
+    borrowed: tuple[str, ...] = ()
+    critical: frozenset[str] = frozenset()
+    elsewhere: bool = False
+
+    @property
+    def type(self) -> TargetType:
+        return catalogue().types[self.target.type]
+
+    @property
+    def stage(self) -> str:
+        return self.target.stage or ""
+
+    @property
+    def service(self) -> str:
+        return self.target.service or "platform"
+
+    def dimensions(self, member: str = "") -> dict[str, str]:
+        """Of one of its metrics, as CloudWatch names them."""
+        if self.target.metric is not None:
+            return dict(self.target.metric.dimensions)
+        stands = {"name": self.name, "id": self.id or self.name, "stage": self.stage, "member": member}
+        filled = {name: said[1:] if said.startswith("=") else stands[said] for name, said in self.type.dimensions.items()}
+        return {name: value for name, value in filled.items() if value}
+
+
+@dataclass(frozen=True, slots=True)
+class Gathered:
+    """Everything found, whether nothing is unknown, and by which attributes."""
+
+    found: tuple[Found, ...]
+    complete: bool
+    known: Mapping[str, Mapping[str, str]]
+
+
+def lookup_needs(spec: PerfAlarmSetSpec, namespace: str) -> Needs:
+    """Lookups whose answers decide what there is, and objects whose alarms are used."""
+    refs = frozenset(ObjectRef(target.ref.kind, namespace, target.ref.name) for target in spec.targets if target.ref is not None)
+    return Needs(nodes=frozenset(node for target in spec.targets if (node := _lookup(target))), objects_if_there=refs)
+
+
+def lookup_nodes(spec: PerfAlarmSetSpec) -> Iterator[Node]:
+    """One lookup for each target that AWS is asked about."""
+    for target in spec.targets:
+        region = CDN_REGION if target.type == "CloudFront" else ""
+        if target.name is not None:
+            known = KnownTarget(target.type, target.name, target.stage or "")
+            yield Node(target_id(target.id), "discovery/target", known, region, Role.EXTERNAL)
+        elif target.selector is not None:
+            yield Node(search_id(target.id), "discovery/search", TagSearch(target.type, dict(target.selector.tags)), region, Role.EXTERNAL)
+
+
+def gathered(spec: PerfAlarmSetSpec, facts: Facts, context: Context) -> Gathered:
+    """What exists. What two targets name is watched once: by the one that says its name, else by the first."""
+    every = [found for target in sorted(spec.targets, key=_rank) for found in _found(target, facts, context)]
+    order = {target.id: at for at, target in enumerate(spec.targets)}
+    once = {_key(found): found for found in reversed(every)}
+    mine = sorted(once.values(), key=lambda found: (order[found.target.id], found.name))
+    known = {node: _decided(facts, node) for target in spec.targets if (node := _lookup(target))}
+    return Gathered(tuple(mine), all(_is_known(target, facts, context) for target in spec.targets), known)
+
+
+def _lookup(target: Target) -> str:
+    return target_id(target.id) if target.name is not None else search_id(target.id) if target.selector is not None else ""
+
+
+def _rank(target: Target) -> int:
+    return 2 if target.selector is not None else 0
+
+
+def _key(found: Found) -> tuple[str, ...]:
+    if found.target.metric is not None:
+        return found.target.id, ""
+    return found.target.type, found.name, found.stage, found.region
+
+
+def _decided(facts: Facts, node: str) -> Mapping[str, str]:
+    attributes = facts.nodes.get(node, {})
+    names = ("members", "details", "settled") if node.startswith("search-") else _DECIDING
+    return {name: attributes.get(name, "") for name in names}
+
+
+def _is_known(target: Target, facts: Facts, context: Context) -> bool:
+    if target.ref is not None:
+        outputs = facts.objects.get(ObjectRef(target.ref.kind, context.identity.namespace, target.ref.name))
+        return outputs is None or bool(outputs.get("id"))  # an object that is not there stops nothing; one that is being made does
+    node = _lookup(target)
+    if not node:
+        return True
+    known = facts.nodes.get(node)
+    if known is None or known.get("settled") == "false":
+        return False
+    return known.get("exists") != "true" or "arn" in known  # what was only read by its name a moment ago has no attributes yet
+
+
+def _found(target: Target, facts: Facts, context: Context) -> Iterator[Found]:
+    if target.metric is not None:
+        yield Found(target, target.metric.name, context.region)
+    elif target.ref is not None:
+        yield from _referenced(target, facts, context)
+    elif target.name is not None:
+        attributes = facts.nodes.get(target_id(target.id), {})
+        if attributes.get("exists") == "true":
+            yield _of(target, target.name, attributes, context, single=True)
+    else:
+        attributes = facts.nodes.get(search_id(target.id), {})
+        details = json.loads(attributes.get("details") or "{}")
+        for name in json.loads(attributes.get("members") or "[]"):
+            yield _of(target, name, details.get(name, {}), context, single=False)
+
+
+def _of(target: Target, name: str, attributes: Mapping[str, str], context: Context, *, single: bool) -> Found:
+    region = CDN_REGION if target.type == "CloudFront" else context.region
+    return Found(target, name, region, single, attributes.get("id", ""), _members(attributes), attributes)
+
+
+def _referenced(target: Target, facts: Facts, context: Context) -> Iterator[Found]:
+    if target.ref is None:
+        return
+    outputs = facts.objects.get(ObjectRef(target.ref.kind, context.identity.namespace, target.ref.name), {})
+    if not (id := outputs.get("id", "")):
+        return
+    region = outputs.get("region") or (CDN_REGION if target.type == "CloudFront" else context.region)
+    members = tuple(member.rpartition(":")[0] or member for member in _listed(outputs.get("members", "")))
+    yield Found(
+        target, id, region, id=id, members=members,
+        borrowed=_listed(outputs.get("alarmNames", "")),
+        critical=frozenset(_listed(outputs.get("criticalAlarmNames", ""))),
+        elsewhere=region not in (context.region, CDN_REGION),
+    )  # fmt: skip
+
+
+def _members(attributes: Mapping[str, str]) -> tuple[str, ...]:
+    """Names alone, where roles stand beside them: `c-001:primary`."""
+    return tuple(member.partition(":")[0] for member in _listed(attributes.get("members", "")))
+
+
+def _listed(text: str) -> tuple[str, ...]:
+    return tuple(entry for entry in text.split(",") if entry)
+
+
+def missing(spec: PerfAlarmSetSpec, attributes: Mapping[str, Mapping[str, str]]) -> Iterable[str]:
+    """Ids of the named targets that are proven absent."""
+    return (target.id for target in spec.targets if attributes.get(target_id(target.id), {}).get("exists") == "false")

@@ -1,0 +1,94 @@
+"""The kind PerfAlarmSet: from a spec, and the targets that were found, to alarms, dashboards, filters, queries and who is told."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Final
+
+from securebase.api.alarmset import PerfAlarmSet, PerfAlarmSetSpec
+from securebase.core.graph import Graph
+from securebase.core.kind import Context, Facts, Needs, PolicyDefaults
+from securebase.kinds.alarmset.alarms import alarm_nodes, planned_alarms
+from securebase.kinds.alarmset.catalogue import SEVERITIES
+from securebase.kinds.alarmset.composites import composite_nodes, groups, told_alone
+from securebase.kinds.alarmset.dashboards import Shown, dashboard_nodes
+from securebase.kinds.alarmset.gathering import gathered, lookup_needs, lookup_nodes, missing
+from securebase.kinds.alarmset.logs import log_nodes
+from securebase.kinds.alarmset.names import CDN_REGION
+from securebase.kinds.alarmset.topics import Topics
+
+_TOLD: Final = 50
+"""Missing targets named in the outputs; the status has little room."""
+
+
+class PerfAlarmSetKind:
+    """Satisfies `core.kind.Kind`."""
+
+    kind = "PerfAlarmSet"
+    plural = "perfalarmsets"
+    model = PerfAlarmSet
+    tasks: Mapping[str, str] = MappingProxyType({})
+
+    types = frozenset(
+        {
+            "cloudwatch/alarm",
+            "cloudwatch/composite-alarm",
+            "cloudwatch/dashboard",
+            "discovery/search",
+            "discovery/target",
+            "kms/policy-statement",
+            "logs/log-group-settings",
+            "logs/metric-filter",
+            "logs/query-definition",
+            "sns/topic",
+        }
+    )
+
+    def publishes(self, spec: PerfAlarmSetSpec, name: str) -> frozenset[str]:
+        """None: what it tells is no secret."""
+        return frozenset()
+
+    def defaults(self, spec: PerfAlarmSetSpec) -> PolicyDefaults:
+        """Alarms hold no data: they go with their object."""
+        return PolicyDefaults()
+
+    def needs(self, spec: PerfAlarmSetSpec, namespace: str) -> Needs:
+        """What exists of the targets, and the alarms that referenced objects make."""
+        return lookup_needs(spec, namespace)
+
+    def compose(self, spec: PerfAlarmSetSpec, facts: Facts, context: Context) -> Graph:
+        """Everything for the targets that exist. While any is unknown nothing is pruned; one that is missing makes nothing."""
+        known = gathered(spec, facts, context)
+        found = known.found
+        planned = tuple(planned_alarms(found, context))
+        every = groups(spec, planned, found)
+        regions = {context.region, *(thing.region for thing in found if thing.region == CDN_REGION)}
+        topics = Topics(spec, context, frozenset(regions))
+        return Graph(
+            [
+                *lookup_nodes(spec),
+                *topics.nodes(),
+                *alarm_nodes(planned, told_alone(spec, planned, topics), context.region),
+                *composite_nodes(spec, every, topics, context),
+                *dashboard_nodes(Shown(spec, context, found, planned, every)),
+                *log_nodes(spec, found, context),
+            ],
+            complete=known.complete,
+            gathered=known.known,
+        )
+
+    def outputs(self, spec: PerfAlarmSetSpec, attributes: Mapping[str, Mapping[str, str]]) -> Mapping[str, str]:
+        """What is known so far: dashboards, <severity>TopicArn, <severity>TopicArnUsEast1, alarms, compositeAlarms, missingTargets."""
+        names = sorted(attributes)
+        dashboards = [attributes[node].get("name", "") for node in names if node.startswith("dashboard-")]
+        told = {
+            "dashboards": ",".join(name for name in dashboards if name),
+            "alarms": str(sum(node.startswith("alarm-") for node in names)),
+            "compositeAlarms": str(sum(node.startswith("composite-") for node in names)),
+            "missingTargets": ",".join(list(missing(spec, attributes))[:_TOLD]),
+        }
+        for severity in SEVERITIES:
+            told[f"{severity}TopicArn"] = attributes.get(f"topic-{severity}", {}).get("arn", "")
+            told[f"{severity}TopicArnUsEast1"] = attributes.get(f"topic-{severity}-use1", {}).get("arn", "")
+        return {name: value for name, value in told.items() if value}

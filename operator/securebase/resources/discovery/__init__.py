@@ -1,0 +1,1 @@
+"""Finding what is to be watched: things that others made, by name and by tags."""

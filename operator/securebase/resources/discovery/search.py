@@ -1,0 +1,125 @@
+"""Finds everything of a kind with some tags, through the tagging API."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import ClassVar
+
+from securebase.clients.aws import AwsScope
+from securebase.core.diff import Change
+from securebase.core.driver import Answer, Depth, Key, Observed, Target
+from securebase.core.errors import ReconcileError, Terminal
+from securebase.resources.discovery.inventory import INVENTORIES, Attributes, Presence, Things
+from securebase.resources.discovery.model import TagSearch
+from securebase.resources.discovery.services import SERVICES
+from securebase.resources.discovery.targets import RECENT_SECONDS
+from securebase.resources.listing import Listing
+
+
+class _Search:
+    """One search: its list, and who was there."""
+
+    def __init__(self, read: Callable[[], Mapping[str, Attributes]], clock: Callable[[], float]) -> None:
+        self.listing: Listing[str, Attributes] = Listing(read, clock)
+        self.presence = Presence()
+
+
+class SearchDriver:
+    """`discovery/search`. Never writes. External id: the search itself as JSON, so that it is found by that alone.
+
+    The tagging API may still tell of what is gone, and lags behind tags by seconds to minutes: only what the service itself lists is there.
+    Equal searches share one list.
+    """
+
+    type: ClassVar[str] = "discovery/search"
+
+    def __init__(self, aws: AwsScope, clock: Callable[[], float]) -> None:
+        self._aws = aws
+        self._clock = clock
+        self._inventory = INVENTORIES.of(aws, clock)
+        self._lock = threading.Lock()
+        self._searches: dict[str, _Search] = {}
+
+    def observe(self, targets: Sequence[Target[TagSearch]], depth: Depth) -> Mapping[Key, Answer]:
+        """Each search once. What fails is the answer of those who asked for it only."""
+        wanted: dict[str, list[Target[TagSearch]]] = {}
+        for target in targets:
+            wanted.setdefault(external_id(target.desired) if target.desired is not None else target.external_id, []).append(target)
+        answers: dict[Key, Answer] = {}
+        for id, asked in wanted.items():
+            try:
+                found: Answer = self._found(id, depth)
+            except ReconcileError as error:
+                found = error
+            answers |= dict.fromkeys((target.key for target in asked), found)
+        return answers
+
+    def _found(self, id: str, depth: Depth) -> Observed[TagSearch]:
+        wanted, sweep = of_external_id(id), depth is Depth.SWEEP
+        with self._lock:
+            search = self._searches.setdefault(id, _Search(partial(self._list, wanted), self._clock))
+        search.presence.seen(search.listing.get(0.0 if sweep else RECENT_SECONDS), None, sweep=sweep)
+        kept = search.presence.kept(lambda name: self._gone(wanted, name))
+        there = self._inventory.with_beside(wanted.kind, kept)
+        attributes = {
+            "members": json.dumps(sorted(there), separators=(",", ":")),
+            "details": json.dumps(there, sort_keys=True, separators=(",", ":")),
+            "settled": "true" if search.presence.settled() else "false",
+        }
+        return Observed(id, wanted, message=f"finds {len(there)}", attributes=attributes)
+
+    def _list(self, wanted: TagSearch) -> Things:
+        """Names with their attributes, of what carries the tags and is there."""
+        arns = self._tagged(wanted)
+        listed = self._inventory.listed(wanted.kind, RECENT_SECONDS)
+        return {name: attributes for name, attributes in listed.items() if attributes.get("arn") in arns}
+
+    def _tagged(self, wanted: TagSearch, arns: Sequence[str] = ()) -> frozenset[str]:
+        asked = (
+            {"ResourceARNList": list(arns)}
+            if arns
+            else {
+                "ResourceTypeFilters": [SERVICES[wanted.kind].resource],
+                "TagFilters": [{"Key": key, "Values": [value]} for key, value in sorted(wanted.tags.items())],
+                "ResourcesPerPage": 100,
+            }
+        )
+        found: set[str] = set()
+        for page in self._aws.pages("resourcegroupstaggingapi", "get_resources", **asked):
+            for entry in page["ResourceTagMappingList"]:
+                tags = {tag["Key"]: tag.get("Value", "") for tag in entry.get("Tags", [])}
+                if all(tags.get(key) == value for key, value in wanted.tags.items()):
+                    found.add(str(entry["ResourceARN"]))
+        return frozenset(found)
+
+    def _gone(self, wanted: TagSearch, name: str) -> bool:
+        """Read by its id: it is not there, or does not carry the tags any more."""
+        if self._inventory.absent(wanted.kind, name):
+            return True
+        arn = self._inventory.listed(wanted.kind, 0.0).get(name, {}).get("arn", "")
+        return bool(arn) and arn not in self._tagged(wanted, (arn,))
+
+    def create(self, target: Target[TagSearch], token: str) -> Observed[TagSearch]:
+        """Never: a search is nothing that could be made."""
+        raise Terminal("NotOurs", "what is watched is made by others")
+
+    def update(self, target: Target[TagSearch], observed: Observed[TagSearch], changes: Sequence[Change]) -> Observed[TagSearch]:
+        """Never: what it finds is somebody else's."""
+        raise Terminal("NotOurs", "what is watched is changed by others")
+
+    def delete(self, target: Target[TagSearch], observed: Observed[TagSearch]) -> None:
+        """Nothing: what it finds is somebody else's."""
+
+
+def external_id(wanted: TagSearch) -> str:
+    """What a search is remembered by."""
+    return json.dumps([wanted.kind, dict(sorted(wanted.tags.items()))], separators=(",", ":"))
+
+
+def of_external_id(text: str) -> TagSearch:
+    """The search that was remembered."""
+    kind, tags = json.loads(text)
+    return TagSearch(kind, tags)

@@ -1,0 +1,1 @@
+"""KMS: our statement in the policies of customer keys."""

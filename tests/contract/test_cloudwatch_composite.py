@@ -1,0 +1,79 @@
+"""Composite alarms: every field, children first, suppressors, and that a metric alarm is not taken for one."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import replace
+from uuid import uuid4
+
+import pytest
+
+from securebase.core.driver import Depth, Observed
+from securebase.core.errors import Terminal
+from securebase.resources.cloudwatch.composite import CompositeAlarmDriver, composite_input
+from securebase.resources.cloudwatch.composite_model import CompositeAlarm
+from tests.contract.harness import Contract, Lab, check_contract, observe
+
+
+def child(lab: Lab, name: str) -> str:
+    """A metric alarm that somebody made."""
+    lab.raw("cloudwatch").put_metric_alarm(
+        AlarmName=name, ComparisonOperator="GreaterThanThreshold", EvaluationPeriods=1, Threshold=1.0, MetricName="Errors", Namespace="AWS/Lambda",
+        Period=60, Statistic="Sum",
+    )  # fmt: skip
+    return name
+
+
+def unhealthy(lab: Lab) -> CompositeAlarm:
+    one, other = child(lab, "errors"), child(lab, "throttles")
+    child(lab, "maintenance")
+    return CompositeAlarm(
+        name=f"api-{uuid4().hex[:10]}",
+        tags={"team": "web"},
+        rule=f'ALARM("{one}") OR ALARM("{other}")',
+        description="the API is unhealthy",
+        alarm_actions=frozenset({f"arn:aws:sns:us-east-1:{lab.account}:pager"}),
+        suppressor="maintenance",
+        suppressor_wait=120,
+        suppressor_extension=300,
+    )
+
+
+def test_lives_as_promised(lab: Lab) -> None:
+    alarm = unhealthy(lab)
+    every = {
+        "rule": replace(alarm, rule='ALARM("errors")'),
+        "description": replace(alarm, description=""),
+        "no actions": replace(alarm, alarm_actions=frozenset()),
+        "ok": replace(alarm, ok_actions=alarm.alarm_actions, insufficient_data_actions=alarm.alarm_actions),
+        "actions off": replace(alarm, actions_enabled=False),
+        "wait": replace(alarm, suppressor_wait=60),
+        "no suppressor": replace(alarm, suppressor="", suppressor_wait=0, suppressor_extension=0),
+        "tag": replace(alarm, tags={"team": "platform", "stage": "prod"}),
+    }
+
+    def drift(seen: Observed[CompositeAlarm]) -> None:
+        lab.raw("cloudwatch").put_composite_alarm(**composite_input(replace(alarm, rule='ALARM("throttles")')))
+
+    chosen = dict(random.sample(sorted(every.items()), 2)) if lab.stale else every
+    check_contract(lab, Contract(CompositeAlarmDriver, alarm, chosen, drift, "rule"))
+
+
+def test_a_metric_alarm_is_no_composite(lab: Lab) -> None:
+    driver = CompositeAlarmDriver(lab.scope("us-east-1"), lab.clock)
+    alarm = replace(unhealthy(lab), name="errors")
+    assert [observe(driver, lab.target(driver.type, alarm), depth) for depth in Depth] == [None, None]
+
+
+def test_what_cloudwatch_would_refuse_is_told_before(lab: Lab) -> None:
+    driver = CompositeAlarmDriver(lab.scope("us-east-1"), lab.clock)
+    with pytest.raises(Terminal, match="needs a wait and an extension"):
+        driver.create(lab.target(driver.type, replace(unhealthy(lab), suppressor_wait=0)), "t")
+
+
+def test_what_an_identity_owns_is_found_without_its_names(lab: Lab) -> None:
+    driver = CompositeAlarmDriver(lab.scope("us-east-1"), lab.clock)
+    target = lab.target(driver.type, unhealthy(lab))
+    driver.create(target, "t")
+    if not lab.stale:
+        assert driver.owned(target.identity) == {target.node: target.want().name}
