@@ -38,7 +38,7 @@ class Access:
         return f"{self.verb} {self.resource} {self.name} in {self.namespace or 'the cluster'}"
 
 
-KINDS = ("cacheclusters", "cdndistributions")
+KINDS = ("cacheclusters", "cdndistributions", "perfalarmsets")
 
 
 def everywhere() -> list[Access]:

@@ -60,10 +60,10 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- define "securebase.objectRules" -}}
 # kopf lists and watches; `patch` puts the finalizer there and takes it away. `spec` is never written.
 - apiGroups: [securebase.io]
-  resources: [cacheclusters, cdndistributions]
+  resources: [cacheclusters, cdndistributions, perfalarmsets]
   verbs: [get, list, watch, patch]
 - apiGroups: [securebase.io]
-  resources: [cacheclusters/status, cdndistributions/status]
+  resources: [cacheclusters/status, cdndistributions/status, perfalarmsets/status]
   verbs: [patch]
 # Outputs. Read only where one of that name exists already: it must be our own to be written.
 - apiGroups: [""]

@@ -1,7 +1,7 @@
 """The rules of composite alarms: their grammar, which alarms they name, and whether they hold.
 
 CloudWatch API reference, PutCompositeAlarm, AlarmRule: ALARM(), OK(), INSUFFICIENT_DATA(), TRUE, FALSE, AND, OR, NOT, AT_LEAST(M, STATE, (alarms));
-at most 100 alarms and 500 elements ("AlarmRule can include 100 children ... 500 total elements"), 10,240 characters.
+at most 100 "children" and 500 elements ("child alarms, TRUE or FALSE statements, and parentheses"; those of the functions are not counted here).
 """
 
 from __future__ import annotations
@@ -62,6 +62,7 @@ class _Parser:
         self._tokens = [(found.group(), found.start()) for found in _TOKEN.finditer(rule)] + [("<EOF>", len(rule))]
         self._at = 0
         self._depth = 0
+        self._elements = 0
 
     @property
     def _word(self) -> str:
@@ -83,11 +84,11 @@ class _Parser:
         self._at += 1
 
     def whole(self) -> Term:
-        if len(self._tokens) - 1 > MOST_ELEMENTS:
-            raise AwsFault("ValidationError", f"AlarmRule exceeds the maximum of {MOST_ELEMENTS} elements", 400)
         term = self._joined(every=False)
         if self._word != "<EOF>":
             raise self._fail("<EOF>, 'AND', 'OR'")
+        if self._elements > MOST_ELEMENTS:
+            raise AwsFault("ValidationError", f"AlarmRule exceeds the maximum of {MOST_ELEMENTS} elements", 400)
         return term
 
     def _joined(self, *, every: bool) -> Term:
@@ -109,10 +110,12 @@ class _Parser:
                     return Not(self._operand())
                 case "(":
                     self._at += 1
+                    self._elements += 2
                     term = self._joined(every=False)
                     self._take(")")
                     return term
                 case "TRUE" | "FALSE":
+                    self._elements += 1
                     return Constant(self._next() == "TRUE")
                 case "ALARM" | "OK" | "INSUFFICIENT_DATA":
                     state = self._next()
@@ -131,6 +134,7 @@ class _Parser:
         if self._word in ("(", ")", ",", '"', "<EOF>"):
             raise self._fail()
         text = self._next()
+        self._elements += 1
         return re.sub(r"\\(.)", r"\1", text[1:-1]) if text.startswith('"') else text
 
     def _at_least(self) -> AtLeast:
