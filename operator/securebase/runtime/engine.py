@@ -10,13 +10,13 @@ from typing import Any, Protocol
 from pydantic import ValidationError
 
 from securebase.core.breakers import CONFIRM_ANNOTATION
-from securebase.core.driver import RETIRED, Inventory, Observed, guards
+from securebase.core.driver import RETIRED, Answer, Depth, Inventory, Observed, Target, guards
 from securebase.core.errors import ReconcileError, ReferenceNotFound, Terminal, Transient
 from securebase.core.fields import SecretValue
-from securebase.core.graph import Graph, InvalidGraph
+from securebase.core.graph import Graph, InvalidGraph, Role
 from securebase.core.identity import Identity
 from securebase.core.kind import Context, Facts, Kind, Needs, ObjectRef, SecretRef
-from securebase.core.observe import observe_priors
+from securebase.core.observe import observe_batch, observe_priors, target_of
 from securebase.core.plan import Prior
 from securebase.core.policy import Adopt, Changes, Mode, OnDelete, Policy
 from securebase.core.subject import Subject, World
@@ -154,6 +154,8 @@ def compose(request: Request, process: Process, sources: Sources) -> Composed:
     )
     try:
         graph = request.kind.compose(request.spec, facts, context)
+        if looked_up := _looked_up(graph, needs, subject, process.world(account, no_intents)):
+            graph = request.kind.compose(request.spec, replace(facts, nodes={**facts.nodes, **looked_up}), context)
     except InvalidGraph as error:
         raise Terminal("InvalidComposition", str(error)) from error
     return Composed(account, subject, graph, needs)
@@ -162,9 +164,23 @@ def compose(request: Request, process: Process, sources: Sources) -> Composed:
 def _own_nodes(needs: Needs, subject: Subject, world: World) -> dict[str, Mapping[str, str]]:
     """Attributes of the object's own nodes, and of their predecessors (`group~0`), that decide what else it has; without those that are not
     there or could not be read."""
-    wanted = [prior for prior in subject.prior.values() if prior.id.partition(RETIRED)[0] in needs.nodes and prior.external_id]
+    ours = (prior for prior in subject.prior.values() if prior.role is not Role.EXTERNAL and prior.external_id)
+    wanted = [prior for prior in ours if prior.id.partition(RETIRED)[0] in needs.nodes]
     found = observe_priors(wanted, subject, world)
     return {name: answer.attributes for name, answer in found.items() if isinstance(answer, Observed)}
+
+
+def _looked_up(graph: Graph, needs: Needs, subject: Subject, world: World) -> dict[str, Mapping[str, str]]:
+    """Attributes of what is somebody else's and decides what else there is. It is found by what is wanted now, not by what was remembered."""
+    batches: dict[tuple[str, str], list[Target[Any]]] = {}
+    for name in sorted(needs.nodes & graph.nodes.keys()):
+        node = graph.nodes[name]
+        if node.role is Role.EXTERNAL and not node.references():
+            batches.setdefault((node.type, node.region or subject.region), []).append(target_of(node, replace(subject, prior={}), {}))
+    answers: dict[str, Answer] = {}
+    for (type_, region), targets in batches.items():
+        answers |= observe_batch(world, type_, region, targets, Depth.FRESH)
+    return {name: answer.attributes for name, answer in answers.items() if isinstance(answer, Observed)}
 
 
 def owned(subject: Subject, world: World, where: Iterable[tuple[str, str]]) -> dict[str, Prior]:

@@ -76,6 +76,7 @@ class Operator:
     listening: Callable[[int], None] = lambda port: None
     _watching: asyncio.Event = field(default_factory=asyncio.Event)
     _stopping: asyncio.Event = field(default_factory=asyncio.Event)
+    _outputs: dict[Key, dict[str, str]] = field(default_factory=dict)
 
     async def run(self, stop: asyncio.Event) -> None:
         """Watch, lead, work; returns when `stop` is set and what was in hand is done."""
@@ -120,6 +121,7 @@ class Operator:
                 self._gone(key)
                 return
             edited = self.parts.objects.seen(key, document)[1]
+            self._told(key, (document.get("status") or {}).get("outputs") or {})
             if edited:
                 self.queue.add(key, Reason.EDIT)
                 self._recount(document)
@@ -143,7 +145,15 @@ class Operator:
         self._let_go_of_accounts()
         self._referenced_changed("AwsAccount", "", key.name)
 
+    def _told(self, key: Key, outputs: Mapping[str, str]) -> None:
+        """Who refers to an object goes by its outputs."""
+        if self._outputs.get(key, {}) != outputs:
+            self._outputs[key] = dict(outputs)
+            self._referenced_changed(*key)
+
     def _gone(self, key: Key) -> None:
+        if self._outputs.pop(key, None):
+            self._referenced_changed(*key)
         entry = self.parts.objects.drop(key)
         self.queue.forget(key)
         self.parts.metrics.forget(*key)
@@ -187,20 +197,22 @@ class Operator:
         look as if that were missing, and a restart of the operator would show in every status."""
         await self._watching.wait()
         deadline = time.monotonic() + CAUGHT_UP_SECONDS
-        try:
-            there = await asyncio.to_thread(self._there)
-        except (ReconcileError, Gone) as error:
-            log.warning("what there is could not be listed: %s", error)
-            return
-        while unseen := [key for key in there if self.parts.objects.get(key) is None and self.parts.account_objects.get(key) is None]:
+        while (there := await asyncio.to_thread(self._there)) is None and time.monotonic() < deadline:
+            await asyncio.sleep(0.2)
+        while unseen := [key for key in there or () if self.parts.objects.get(key) is None and self.parts.account_objects.get(key) is None]:
             if time.monotonic() >= deadline:
                 log.warning("not told of in %d s, and so not waited for: %s", CAUGHT_UP_SECONDS, ", ".join(map(str, unseen[:5])))
                 return
             await asyncio.sleep(0.02)
 
-    def _there(self) -> list[Key]:
+    def _there(self) -> list[Key] | None:
+        """Every object of ours; None while the API server does not tell."""
         kinds = {account_passes.KIND: account_passes.PLURAL} | {kind.kind: kind.plural for kind in self.parts.kinds.values()}
-        return [Key(kind, *name) for kind, plural in kinds.items() for name in self.parts.list_names(plural)]
+        try:
+            return [Key(kind, *name) for kind, plural in kinds.items() for name in self.parts.list_names(plural)]
+        except (ReconcileError, Gone) as error:
+            log.warning("what there is could not be listed: %s", error)
+            return None
 
     async def _work(self, number: int, pool: ThreadPoolExecutor) -> None:
         loop = asyncio.get_running_loop()
