@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from bench import burst, cache_rotation, drift, idle, latency
+from bench import alarms, burst, cache_rotation, drift, idle, latency
 from bench.results import RESULTS, Figure, write
 from bench.stage import DEPLOY_SECONDS, Stage, say
 
@@ -20,12 +20,16 @@ def benches(objects: int, *, quick: bool) -> dict[str, Bench]:
     samples, sweeps, drifts, quiet = (2, 1, 1, 0.0) if quick else (30, 10, 3, 2.5 * idle.INTERVAL)
     rotations, work = (1, 0.5) if quick else (5, 5.0)
     classes = drift.QUICK_CLASSES if quick else drift.CLASSES
+    thousand = 40 if quick else 1000
     return {
         latency.BENCH: lambda stage: latency.run(stage, samples),
         burst.OPEN: lambda stage: burst.run_open(stage, objects),
         burst.RATED: lambda stage: burst.run_rated(stage, objects),
         idle.BENCH: lambda stage: idle.run(stage, objects, sweeps, drifts, classes, quiet=quiet),
         cache_rotation.BENCH: lambda stage: cache_rotation.run(stage, rotations, work),
+        alarms.OPEN: lambda stage: alarms.run_open(stage, thousand, sweeps),
+        alarms.RATED: lambda stage: alarms.run_rated(stage, thousand),
+        alarms.LARGE: lambda stage: alarms.run_large(stage, 3 * thousand),
     }
 
 

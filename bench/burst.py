@@ -105,17 +105,29 @@ def _writes_per_object(burst: Burst) -> Counter[str]:
 
 
 def _bottleneck(calls: Sequence[CallRecord]) -> tuple[str, float]:
-    """The operation that takes longest at its rate, and the share used of what its token bucket allows from its first call to its last."""
+    """The operation that takes longest at its rate, and the share used of what its token bucket allows."""
     found: dict[str, tuple[float, float]] = {}
-    for operation in {(call.service, call.operation, call.write) for call in calls}:
-        limit = _limit(*operation)
+    for service, operation, write in {(call.service, call.operation, call.write) for call in calls}:
+        limit = _limit(service, operation, write)
         if limit is None or limit.shared:
             continue
-        times = [call.at - call.latency_ms / 1000 for call in calls if (call.service, call.operation) == operation[:2]]
-        allowed = CLOCK * (limit.burst + limit.rate * (max(times) - min(times)))
-        found[f"{operation[0]}:{operation[1]}"] = len(times) / limit.rate, len(times) / allowed
+        made = [call for call in calls if (call.service, call.operation) == (service, operation)]
+        found[f"{service}:{operation}"] = len(made) / limit.rate, _share(made, limit)
     name = max(found, key=lambda name: found[name][0])
     return name, found[name][1]
+
+
+def share_used(calls: Sequence[CallRecord], service: str, operation: str) -> float:
+    """Calls of one operation as a share of what its token bucket allows from the first of them to the last."""
+    limit = _limit(service, operation, True)
+    if limit is None:
+        raise RuntimeError(f"nothing is known of the rate of {service}:{operation}")
+    return _share(calls, limit)
+
+
+def _share(calls: Sequence[CallRecord], limit: Limit) -> float:
+    times = [call.at - call.latency_ms / 1000 for call in calls]
+    return len(times) / (CLOCK * (limit.burst + limit.rate * (max(times) - min(times))))
 
 
 def _limit(service: str, operation: str, write: bool) -> Limit | None:

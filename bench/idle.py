@@ -43,10 +43,10 @@ def run(
 
 def _at_rest(running: Running, objects: int, sweeps: int) -> list[Figure]:
     begun, mark, cpu = time.time(), running.kubernetes_mark(), running.cpu_seconds()
-    running.until(lambda: _ended(_sweeps(running.aws_calls(begun))) >= sweeps, f"{sweeps} sweeps", deadline=(sweeps + 3) * INTERVAL * 2, interval=0.5)
+    running.until(lambda: _ended(sweeps_of(running.aws_calls(begun))) >= sweeps, f"{sweeps} sweeps", deadline=(sweeps + 3) * INTERVAL * 2, interval=0.5)
     seconds, used = time.time() - begun, running.cpu_seconds() - cpu
     calls = running.aws_calls(begun)
-    complete = _sweeps(calls)[:sweeps]
+    complete = sweeps_of(calls)[:sweeps]
     reads = [sum(not call.write for call in sweep) for sweep in complete]
     resources = objects * sum(entry.get("role", "OWNED") == "OWNED" for entry in running.get(0)["status"]["resources"])
     say(f"  reads by sweep: {reads}; one of them: {dict(Counter(call.operation for call in complete[-1]))}")
@@ -66,7 +66,7 @@ def _ended(sweeps: Sequence[Sequence[CallRecord]]) -> int:
     return len(sweeps) - bool(sweeps and time.time() - sweeps[-1][-1].at < INTERVAL / 4)
 
 
-def _sweeps(calls: Sequence[CallRecord]) -> list[list[CallRecord]]:
+def sweeps_of(calls: Sequence[CallRecord]) -> list[list[CallRecord]]:
     """Calls by the sweep they belong to: between two there is silence, most of the interval."""
     found: list[list[CallRecord]] = []
     last = float("-inf")

@@ -23,11 +23,13 @@ from securebase.cost.book import PriceBook
 from securebase.cost.collect import CacheMetrics
 from securebase.cost.data import InvalidData, book_with, shipped_sizes
 from securebase.kinds.registry import KINDS
+from securebase.resources.cloudwatch.history import AlarmHistory
 from securebase.resources.registry import Drivers, aws_drivers, kubernetes_drivers
 from securebase.runtime.account_passes import PLURAL as AWS_ACCOUNTS
 from securebase.runtime.account_passes import AccountPasses
 from securebase.runtime.accounts import Accounts
 from securebase.runtime.advisor import Advisor
+from securebase.runtime.alarm_watch import AlarmWatch
 from securebase.runtime.events import Recorder
 from securebase.runtime.heartbeat import Heartbeat
 from securebase.runtime.lease import Lease
@@ -101,15 +103,16 @@ def build(settings: Settings, redactor: Redactor) -> Parts:
 
     sources = ClusterSources(api, outputs_of, redactor.register)
     kinds = {kind.kind: kind for kind in KINDS}
+    alarms = AlarmWatch(kinds, objects, lambda account, region: AlarmHistory(clients.scope(account, region), time.time), api, events, metrics, time.time)
     log.info("securebase-operator %s, instance %s, replica %s", __version__, instance, identity)
     return Parts(
         kinds=kinds,
         objects=objects,
         account_objects=account_objects,
         accounts=accounts,
-        reconciler=reconciler_of(process, kinds, objects, api, sources, events, metrics, book, time.time),
+        reconciler=reconciler_of(process, kinds, objects, api, sources, events, metrics, book, time.time, alarms),
         account_passes=AccountPasses(accounts, account_objects, objects, api, events, metrics, time.time),
-        sweeper=Sweeper(process, objects, metrics, time.time),
+        sweeper=Sweeper(process, objects, metrics, time.time, alarms),
         lease=lease,
         metrics=metrics,
         heartbeat=heartbeat,

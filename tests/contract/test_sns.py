@@ -14,8 +14,9 @@ from securebase.core.driver import Depth, Observed, Target
 from securebase.core.errors import Denied
 from securebase.core.graph import Ref
 from securebase.core.identity import OWNER_TAG
-from securebase.resources.sns.driver import PUBLISHERS_SID, TopicDriver
+from securebase.resources.sns.driver import TopicDriver
 from securebase.resources.sns.model import Topic
+from securebase.resources.sns.policy import PUBLISHERS_SID
 from tests.contract.harness import Contract, Lab, check_contract, delete, differences, eventually, in_sync, observe, settled, write
 
 CLOUDWATCH = frozenset({"cloudwatch.amazonaws.com"})

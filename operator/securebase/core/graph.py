@@ -79,6 +79,7 @@ class Node:
     after    nodes that must exist first although no value of theirs is needed
     guards   pruning it takes data or traffic away: needs approval
     lingers  on deletion it goes among the last, not before what it refers to (a bucket's permission for a distribution still serving)
+    named    found by a name that refers to nothing: it is read together with what it refers to, not after it
     task     done once and then forgotten (an invalidation): never counts against readiness, leaves the graph when acknowledged
     """
 
@@ -91,6 +92,7 @@ class Node:
     guards: bool = False
     task: bool = False
     lingers: bool = False
+    named: bool = False
 
     def dependencies(self) -> frozenset[str]:
         """Ids of the nodes this one needs."""
@@ -129,7 +131,7 @@ class Graph:
             if unknown := needed - self.nodes.keys():
                 raise InvalidGraph(f"{name!r} refers to {sorted(unknown)}, which the graph does not have")
         self.waves: tuple[tuple[Node, ...], ...] = tuple(self._waves(self.needs))
-        self.reading_waves = tuple(self._waves({node.id: node.references() for node in self.nodes.values()}))
+        self.reading_waves = tuple(self._waves({node.id: frozenset() if node.named else node.references() for node in self.nodes.values()}))
         self.wave_of: dict[str, int] = {node.id: wave for wave, nodes in enumerate(self.waves) for node in nodes}
         self.removal_wave_of = {name: 0 if self.nodes[name].lingers else wave for name, wave in self.wave_of.items()}
         self.complete = complete

@@ -39,6 +39,11 @@ ABSENCE_SECONDS = 5.0
 """Two reads by id this far apart must agree before a recorded resource is made a second time: a single one may lag."""
 
 
+PASS_SECONDS = 30.0
+"""How long one pass goes on writing. AWS takes three alarms a second: a thousand of them are many passes, and in between an edit of the spec
+is heard and the status tells how far it is."""
+
+
 RETOLD_SECONDS = 3600.0
 """How often the figures of a predecessor that still serves are told anew."""
 
@@ -67,6 +72,7 @@ class _Pass:
     def __init__(self, graph: Graph, subject: Subject, world: World, memory: Memory, plan: Plan, attributes: Known) -> None:
         self.graph, self.subject, self.world, self.memory, self.plan, self.attributes = graph, subject, world, memory, plan, attributes
         self.results: dict[str, NodeResult] = {}
+        self.begun = world.now()
         self.existing = {step.node.id for step in plan.steps if step.observed is not None and step.problem is None}
         self.corrected: list[str] = []
         self.created: list[str] = []
@@ -131,6 +137,8 @@ class _Pass:
         if step.problem is not None:
             raise step.problem
         step = self._settling(self._fought(step))
+        if step.action is not Action.NONE and self.world.now() - self.begun > PASS_SECONDS:
+            raise Waiting("Continues", f"{len(self.existing)} of {len(self.graph)} resources are there; the pass goes on with the others", 0.1)
         match step.action:
             case Action.CREATE if EXISTENCE in step.held:
                 raise Terminal("Fight", f"made again {self.memory.fights.limit} times and removed again: somebody else deletes {step.node.id}")

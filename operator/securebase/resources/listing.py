@@ -150,14 +150,15 @@ class Turns(Generic[K, V]):
         self._reads: dict[K, Read[V]] = {}
         self._asked: dict[K, float] = {}
 
-    def round(self, keys: Iterable[K], read: Callable[[Sequence[K]], Mapping[K, V]]) -> Mapping[K, Read[V]]:
-        """Answers for all the keys, those whose turn it is just read."""
+    def round(self, keys: Iterable[K], read: Callable[[Sequence[K]], Mapping[K, V]], *, unread_only: bool = False) -> Mapping[K, Read[V]]:
+        """Answers for all the keys, those whose turn it is just read. `unread_only`: nobody has a turn but those without an answer."""
         with self._lock:
             wanted = list(dict.fromkeys(keys))
             self._forget_old(wanted)
             due = sorted(wanted, key=lambda key: self._reads[key].at if key in self._reads else float("-inf"))
             unread = sum(key not in self._reads for key in wanted)
-            due = due[: max(unread, self._at_least, round(len(wanted) * self._share))]
+            turns = 0 if unread_only else max(self._at_least, round(len(wanted) * self._share))
+            due = due[: max(unread, turns)]
         now = self._clock()
         fresh = read(due)
         with self._lock:
@@ -169,6 +170,16 @@ class Turns(Generic[K, V]):
         self._asked.update(dict.fromkeys(wanted, now))
         self._reads = {key: read for key, read in self._reads.items() if now - max(read.at, self._asked.get(key, read.at)) < KEPT_SECONDS}
         self._asked = {key: at for key, at in self._asked.items() if now - at < KEPT_SECONDS}
+
+    def known(self, keys: Iterable[K]) -> Mapping[K, Read[V]]:
+        """The last answers, of those that were ever read."""
+        with self._lock:
+            return {key: self._reads[key] for key in keys if key in self._reads}
+
+    def forget(self, key: K) -> None:
+        """What was read does not count any more: the next round reads it again."""
+        with self._lock:
+            self._reads.pop(key, None)
 
     def put(self, key: K, value: V) -> None:
         """Remember an answer that was read, or written, out of turn."""

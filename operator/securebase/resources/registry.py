@@ -32,8 +32,12 @@ from securebase.resources.elasticache.replication_group import ReplicationGroupD
 from securebase.resources.elasticache.rotation import LOOK_SECONDS
 from securebase.resources.elasticache.subnet_group import SubnetGroupDriver
 from securebase.resources.elasticache.users import UserDriver, UserGroupDriver
+from securebase.resources.kms.driver import KeyStatementDriver
 from securebase.resources.kubernetes.driver import ObjectSecretDriver, UncomparedSecretDriver
 from securebase.resources.logs.driver import DeliveryDestinationDriver, DeliveryDriver, DeliverySourceDriver
+from securebase.resources.logs.filters import MetricFilterDriver
+from securebase.resources.logs.groups import LogGroupSettingsDriver
+from securebase.resources.logs.queries import QueryDefinitionDriver
 from securebase.resources.route53.driver import RecordDriver, ZoneDriver
 from securebase.resources.route53.validation import ValidationRecordDriver
 from securebase.resources.s3.driver import BucketDriver, PolicyStatementDriver
@@ -115,6 +119,10 @@ _CLASSES: tuple[DriverClass, ...] = (
     DeliverySourceDriver,
     DeliveryDestinationDriver,
     DeliveryDriver,
+    MetricFilterDriver,
+    QueryDefinitionDriver,
+    LogGroupSettingsDriver,
+    KeyStatementDriver,
 )
 
 

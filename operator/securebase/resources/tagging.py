@@ -9,16 +9,18 @@ from typing import Any, Final
 
 from securebase.clients.aws import AwsScope
 from securebase.core.diff import Change
-from securebase.core.errors import Terminal
+from securebase.core.errors import ReconcileError, Terminal
 from securebase.core.graph import references
 from securebase.core.identity import OWNER_TAG, Identity
-from securebase.resources.listing import LAG_SECONDS, Listing, Read, Turns
+from securebase.resources.listing import LAG_SECONDS, STORM_SECONDS, Listing, Read, Turns
 from securebase.resources.pace import Pace
 
 INDEX_SWEEPS: Final = 10
 """Every how many sweeps the tagging API is asked for all tags of a type."""
 
 _AWS_PREFIX: Final = "aws:"
+_FEW: Final = 10
+"""So many are read one by one where others would be asked of the index."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,11 +98,13 @@ class TagIndex:
 class SweptTags:
     """Tags of many resources at the price of a few reads a sweep: the index now and then, one by one in small turns what it does not know."""
 
-    def __init__(self, index: TagIndex, read: Callable[[str], Tagged], clock: Callable[[], float]) -> None:
+    def __init__(self, index: TagIndex, read: Callable[[str], Tagged], clock: Callable[[], float], *, few: int = 1_000_000) -> None:
+        """`few`: of more than so many none is read one by one in a sweep but what the index does not know."""
         self._index = index
         self._read_one = read
         self._clock = clock
         self._turns: Turns[str, Tagged] = Turns(clock, share=0.002, at_least=2)
+        self._few = few
         self._lock = threading.Lock()
         self._pace = Pace(clock, INDEX_SWEEPS)
         self._written: dict[str, float] = {}
@@ -111,6 +115,19 @@ class SweptTags:
         self._turns.put(arn, tagged)
         return tagged
 
+    def fresh_all(self, arns: Sequence[str]) -> Mapping[str, Tagged | ReconcileError]:
+        """Read now: a few one by one; many from the index, and one by one only what neither the index nor we ourselves know of."""
+        if len(arns) > _FEW:
+            self._take_index(arns, STORM_SECONDS)
+        known = {} if len(arns) <= _FEW else self._turns.known(arns)
+        return {arn: known[arn].value if arn in known else self._one(arn) for arn in arns}
+
+    def _one(self, arn: str) -> Tagged | ReconcileError:
+        try:
+            return self.fresh(arn)
+        except ReconcileError as error:
+            return error
+
     def wrote(self, arn: str, tagged: Tagged) -> None:
         """We put these tags there; the index may not know for a while."""
         with self._lock:
@@ -120,18 +137,23 @@ class SweptTags:
     def sweep(self, arns: Sequence[str]) -> Mapping[str, Read[Tagged]]:
         """Tags of every resource, the oldest read again."""
         if self._pace.due():
-            self._take_index(arns)
-        return self._turns.round(arns, lambda due: {arn: self._read_one(arn) for arn in due})
+            self._take_index(arns, 0.0)
+        return self._turns.round(arns, lambda due: {arn: self._read_one(arn) for arn in due}, unread_only=len(arns) > self._few)
 
-    def _take_index(self, arns: Sequence[str]) -> None:
+    def _take_index(self, arns: Sequence[str], max_age: float) -> None:
+        """What it lacks although it is no longer new is read one by one: somebody took our owner tag away."""
         begun = self._clock()
         try:
-            known = self._index.get()
+            known = self._index.get(max_age)
         except Terminal:  # the tagging API does not serve this type here
             return
         with self._lock:
             self._written = {arn: at for arn, at in self._written.items() if at > begun - LAG_SECONDS}
             recent = frozenset(self._written)
         for arn in arns:
-            if arn in known and arn not in recent:
+            if arn in recent:
+                continue
+            if arn in known:
                 self._turns.put(arn, known[arn])
+            elif not max_age:
+                self._turns.forget(arn)

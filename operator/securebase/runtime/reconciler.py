@@ -22,6 +22,7 @@ from securebase.core.subject import FIRST_POLL, NodeResult, Report
 from securebase.cost.book import PriceBook
 from securebase.cost.estimate import estimate_graph
 from securebase.runtime.advisor import advice_status
+from securebase.runtime.alarm_watch import AlarmWatch, Look
 from securebase.runtime.effects import Effects, same_account
 from securebase.runtime.engine import (
     PREFIX,
@@ -59,6 +60,7 @@ class Reconciler:
     farewells: Farewells
     book: PriceBook
     clock: Callable[[], float]
+    alarms: AlarmWatch | None = None
 
     def run(self, key: Key, reason: Reason) -> Outcome | None:
         """One pass; None when there is nothing to do any more."""
@@ -116,8 +118,15 @@ class Reconciler:
         entry.subject = replace(composed.subject, prior={node.prior.id: node.prior for node in report.results})
         if not progress_only:
             entry.swept_at = self.clock()
+            self._show_alarms(entry, report)
         self._note_shared(composed, report.results)
         return self._concluded(kind, entry, request, composed, report)
+
+    def _show_alarms(self, entry: Entry, report: Report) -> None:
+        """What is not at rest is read by its passes alone."""
+        if self.alarms is not None and entry.graph is not None and entry.subject is not None and entry.account is not None:
+            answers = {step.node.id: step.observed or step.problem for step in report.plan.steps}
+            self.alarms.saw(entry.account.config, [Look(entry.key, entry.graph, entry.subject, answers)])
 
     def _composed(self, entry: Entry, request: Request) -> Composed:
         """The object's graph; after a restart with what its last status had no room for."""
@@ -210,10 +219,11 @@ def reconciler_of(
     metrics: Metrics,
     book: PriceBook,
     clock: Callable[[], float],
+    alarms: AlarmWatch | None = None,
 ) -> Reconciler:
     """A reconciler with the parts it is made of."""
     effects = Effects(process, kinds, objects, api, events, metrics, clock)
-    return Reconciler(process, sources, effects, Farewells(process, sources, effects), book, clock)
+    return Reconciler(process, sources, effects, Farewells(process, sources, effects), book, clock, alarms)
 
 
 def _paused() -> Outcome:

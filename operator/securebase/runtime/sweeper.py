@@ -17,6 +17,7 @@ from securebase.core.plan import Action, Plan, Prior, Step
 from securebase.core.policy import Mode
 from securebase.core.subject import Subject
 from securebase.runtime.accounts import Account
+from securebase.runtime.alarm_watch import AlarmWatch, Look
 from securebase.runtime.engine import problem_of
 from securebase.runtime.objects import Entry, Objects
 from securebase.runtime.queue import Key
@@ -39,12 +40,13 @@ class _Swept:
 
 @dataclass(frozen=True, slots=True)
 class Sweeper:
-    """Looks for differences; never writes anything. Called from one thread at a time."""
+    """Looks for differences; changes nothing outside. Called from one thread at a time."""
 
     process: Process
     objects: Objects
     metrics: Metrics
     clock: Callable[[], float]
+    alarms: AlarmWatch | None = None
 
     def due(self) -> list[tuple[Account, list[Entry]]]:
         """Objects whose interval has passed, by account. One that is due takes all of its account along that are half due."""
@@ -72,6 +74,8 @@ class Sweeper:
             else:
                 wanted.append(entry.key)
         answers, attributes, heard = self._observe(chosen, world)
+        if self.alarms is not None:
+            self.alarms.saw(account.config, [Look(swept.key, swept.graph, swept.subject, answers[swept.key]) for swept in chosen])
         claimed: set[tuple[str, str]] = set()
         for swept in chosen:
             plan = make_plan(swept.graph, swept.subject, world, answers[swept.key], {}, attributes[swept.key])

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
 
 from securebase.core.fields import Impact
+from securebase.telemetry.alarm_series import AlarmSeries, AlarmsReading
 from securebase.telemetry.cache_series import CacheReading, CacheSeries
 
 OBJECT = ("kind", "namespace", "name")
@@ -32,6 +33,8 @@ class Metrics:
         self._of_objects(registry)
         self._caches = CacheSeries()
         registry.register(self._caches)
+        self._alarms = AlarmSeries()
+        registry.register(self._alarms)
 
     def _of_operator(self, registry: CollectorRegistry) -> None:
         self._passes = Counter("securebase_reconcile", "Passes over objects by their outcome", ("kind", "outcome"), registry=registry)
@@ -130,6 +133,14 @@ class Metrics:
         """Nobody looks into this cache any more."""
         self._caches.forget((kind, namespace, name))
 
+    def alarms(self, kind: str, namespace: str, name: str, reading: AlarmsReading) -> None:
+        """How an object's alarms stand in CloudWatch."""
+        self._alarms.put((kind, namespace, name), reading)
+
+    def forget_alarms(self, kind: str, namespace: str, name: str) -> None:
+        """Nobody looks at these alarms any more."""
+        self._alarms.forget((kind, namespace, name))
+
     def forget(self, kind: str, namespace: str, name: str) -> None:
         """The object is gone: so are its series."""
         for metric in (self._ready, self._drifted, self._since, self._detected, self._corrected, self._cost):
@@ -137,6 +148,7 @@ class Metrics:
         for impact in Impact:
             self._pending.remove(kind, namespace, name, impact.value)
         self.forget_cache(kind, namespace, name)
+        self.forget_alarms(kind, namespace, name)
 
     def forget_sweep(self, account: str, region: str) -> None:
         """Nothing lives there any more, so nothing is compared: no alert on a stale sweep."""

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
+from typing import Any
+
 import pytest
 
 from securebase.core.breakers import MassDeletion
 from securebase.core.driver import State
 from securebase.core.errors import Denied, ReferenceNotFound, Terminal, TokenSpent, Transient
-from securebase.core.graph import Ref, Role
+from securebase.core.graph import Graph, Ref, Role
 from securebase.core.outcome import of_report
 from securebase.core.policy import Adopt, Changes, Mode, Policy
-from tests.unit.core.fake import Bench, Item, node, states, thing
+from securebase.core.reconcile import reconcile
+from tests.unit.core.fake import Bench, FakeWorld, Item, node, states, thing
 
 
 def test_creates_in_dependency_order_and_then_does_nothing() -> None:
@@ -350,6 +354,32 @@ def test_a_progress_pass_reads_only_what_was_not_ready() -> None:
     bench.world.outside.reads.clear()
     bench.run(node("a"), node("b"), progress_only=True)
     assert bench.world.outside.reads == []
+
+
+def test_long_work_is_many_passes_and_says_how_far_it_is() -> None:
+    bench = Bench()
+    slow = SlowWorld(bench.world)
+    nodes = [node(f"n{number:02d}") for number in range(9)]
+    graph = Graph(nodes)
+    report = reconcile(graph, bench.subject, slow, bench.memory)
+    assert len(bench.writes()) == 4, "as many as there is time for, ten seconds each"
+    assert [result.message for result in report.results if result.reason == "Continues"][:1] == ["4 of 9 resources are there; the pass goes on with the others"]
+    known = replace(bench.subject, prior={result.prior.id: result.prior for result in report.results})
+    reconcile(graph, known, slow, bench.memory)
+    assert bench.writes() == [("create", f"n{number:02d}") for number in range(4, 8)], "and none of them twice"
+
+
+@dataclass(slots=True)
+class SlowWorld:
+    """Every write takes ten seconds."""
+
+    world: FakeWorld
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.world, name)
+
+    def now(self) -> float:
+        return self.world.time + 10.0 * len(self.world.outside.writes)
 
 
 def test_a_task_never_counts_against_readiness() -> None:

@@ -120,7 +120,7 @@ def _composites(spec: PerfAlarmSetSpec, group: Group, topics: Topics, suppressor
 
 
 def _node(id: str, composite: CompositeAlarm, group: Group, context: Context) -> Node:
-    return Node(id, "cloudwatch/composite-alarm", composite, "" if group.region == context.region else group.region)
+    return Node(id, "cloudwatch/composite-alarm", composite, "" if group.region == context.region else group.region, named=True)
 
 
 def _suppressor(spec: PerfAlarmSetSpec, group: Group, suppressors: Mapping[str, Node], context: Context) -> str:

@@ -15,8 +15,10 @@ from securebase.kinds.alarmset.composites import composite_nodes, groups, told_a
 from securebase.kinds.alarmset.dashboards import Shown, dashboard_nodes
 from securebase.kinds.alarmset.gathering import gathered, lookup_needs, lookup_nodes, missing
 from securebase.kinds.alarmset.logs import log_nodes
+from securebase.kinds.alarmset.meaning import alarm_meanings
 from securebase.kinds.alarmset.names import CDN_REGION
 from securebase.kinds.alarmset.topics import Topics
+from securebase.resources.cloudwatch.alarm_health import Meaning
 
 _TOLD: Final = 50
 """Missing targets named in the outputs; the status has little room."""
@@ -92,3 +94,7 @@ class PerfAlarmSetKind:
             told[f"{severity}TopicArn"] = attributes.get(f"topic-{severity}", {}).get("arn", "")
             told[f"{severity}TopicArnUsEast1"] = attributes.get(f"topic-{severity}-use1", {}).get("arn", "")
         return {name: value for name, value in told.items() if value}
+
+    def alarm_meanings(self, spec: PerfAlarmSetSpec, graph: Graph) -> Mapping[str, Meaning]:
+        """By node: how urgent an alarm is, and of which service."""
+        return dict(alarm_meanings(spec, graph))

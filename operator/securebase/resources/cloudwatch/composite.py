@@ -27,7 +27,7 @@ class CompositeAlarmDriver:
     def __init__(self, aws: AwsScope, clock: Callable[[], float]) -> None:
         self._aws = aws
         self._index = TagIndex(aws, clock, "cloudwatch:alarm")
-        self._tags = SweptTags(self._index, self._read_tags, clock)
+        self._tags = SweptTags(self._index, self._read_tags, clock, few=0)
 
     def observe(self, targets: Sequence[Target[CompositeAlarm]], depth: Depth) -> Mapping[Key, Answer]:
         """Composites by name; tags as the depth demands."""
@@ -35,18 +35,16 @@ class CompositeAlarmDriver:
         alarms = self._read(sorted({name for name in names.values() if not unresolved(name)}))
         found = [alarm["AlarmArn"] for alarm in alarms.values() if not isinstance(alarm, ReconcileError)]
         swept = self._tags.sweep(found) if depth is Depth.SWEEP else {}
+        fresh = {} if depth is Depth.SWEEP else self._tags.fresh_all(found)
         answers: dict[Key, Answer] = {}
         for target in targets:
             alarm = alarms.get(names[target.key])
             if alarm is None or isinstance(alarm, ReconcileError):
                 answers[target.key] = alarm
                 continue
-            try:
-                read = swept.get(alarm["AlarmArn"])
-                tagged = read.value if read else self._tags.fresh(alarm["AlarmArn"])
-                answers[target.key] = replace(self._observed(alarm, tagged), checked_at=read.at if read else 0.0)
-            except ReconcileError as error:
-                answers[target.key] = error
+            read = swept.get(alarm["AlarmArn"])
+            tagged = read.value if read else fresh[alarm["AlarmArn"]]
+            answers[target.key] = tagged if isinstance(tagged, ReconcileError) else replace(self._observed(alarm, tagged), checked_at=read.at if read else 0.0)
         return answers
 
     def create(self, target: Target[CompositeAlarm], token: str) -> Observed[CompositeAlarm]:

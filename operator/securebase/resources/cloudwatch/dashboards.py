@@ -12,8 +12,11 @@ from securebase.core.driver import Answer, Depth, Key, Observed, Target
 from securebase.core.errors import ReconcileError, Terminal
 from securebase.resources.cloudwatch.dashboard_model import Dashboard, Widget, body, problems
 from securebase.resources.listing import Listing, Turns
+from securebase.resources.pace import Pace
 from securebase.resources.tagging import unresolved
 
+_EVERY: Final = 3
+"""Dashboards page nobody: every third sweep lists them."""
 _GONE: Final = ("ResourceNotFound", "DashboardNotFoundError", "ResourceNotFoundException")
 _INVALID: Final = ("InvalidParameterInput", "InvalidParameterValue", "DashboardInvalidInputError")
 
@@ -27,7 +30,8 @@ class DashboardDriver:
         self._aws = aws
         self._clock = clock
         self._listing: Listing[str, str] = Listing(self._list, clock)
-        self._turns: Turns[str, str] = Turns(clock, share=0.05, at_least=2)
+        self._pace = Pace(clock, _EVERY)
+        self._turns: Turns[str, str] = Turns(clock, share=0.05, at_least=0)
         self._stamps: dict[str, str] = {}
 
     def observe(self, targets: Sequence[Target[Dashboard]], depth: Depth) -> Mapping[Key, Answer]:
@@ -71,11 +75,12 @@ class DashboardDriver:
         if isinstance(answer, Refusal):
             raise Terminal("InvalidDashboard", f"dashboard {want.name}: {answer.message}")
         self._stamps.pop(want.name, None)
+        self._pace.wrote()
         return self._observed(target, want.name, text, _warnings(answer))
 
     def _swept(self, names: Sequence[str]) -> dict[str, str | None]:
         """Bodies as last read where the list says that nothing moved. Not in the list is not proof of absence: that is read by name."""
-        stamps = self._listing.get()
+        stamps = self._pace.get(self._listing)
         moved = [name for name in names if name in stamps and self._stamps.get(name) != stamps[name]]
         for name in moved:
             if (text := self._read(name)) is not None:

@@ -8,14 +8,15 @@ from typing import Any, ClassVar, Final
 
 from securebase.clients.aws import AwsScope, Refusal
 from securebase.core.diff import Change
-from securebase.core.driver import Answer, Depth, Key, Observed, Target
-from securebase.core.errors import ReconcileError, Terminal
+from securebase.core.driver import IN_USE, Answer, Depth, Key, Observed, Target
+from securebase.core.errors import ReconcileError, Terminal, Waiting
 from securebase.core.identity import OWNER_TAG, Identity
 from securebase.resources.cloudwatch.model import Alarm, MetricQuery, problems
 from securebase.resources.listing import STORM_SECONDS
 from securebase.resources.tagging import SweptTags, Tagged, TagIndex, owned_nodes, tag_list, tag_map, tags_to_put, tags_to_remove, unresolved
 
-_BATCH: Final = 100
+BATCH: Final = 100
+IN_USE_SECONDS: Final = 15.0
 
 WRITABLE: Final = frozenset({
     "AlarmName", "AlarmDescription", "ActionsEnabled", "OKActions", "AlarmActions", "InsufficientDataActions", "MetricName", "Namespace", "Statistic",
@@ -32,7 +33,7 @@ MANAGED: Final = WRITABLE - {"EvaluationWindow", "WarmUpConfiguration", "Evaluat
 class MetricAlarmDriver:
     """`cloudwatch/alarm`. External id: the name. Both depths read by name, up to a hundred alarms a request.
 
-    DescribeAlarms returns no tags: they are read one by one before acting, and from the tagging API every tenth sweep.
+    DescribeAlarms returns no tags: a few are read one by one before acting, many from the tagging API, which is asked in every tenth sweep too.
     """
 
     type: ClassVar[str] = "cloudwatch/alarm"
@@ -41,7 +42,7 @@ class MetricAlarmDriver:
         self._aws = aws
         self._clock = clock
         self._index = TagIndex(aws, clock, "cloudwatch:alarm")
-        self._tags = SweptTags(self._index, self._read_tags, clock)
+        self._tags = SweptTags(self._index, self._read_tags, clock, few=BATCH)
 
     def observe(self, targets: Sequence[Target[Alarm]], depth: Depth) -> Mapping[Key, Answer]:
         """Alarms by name; tags as the depth demands."""
@@ -49,18 +50,16 @@ class MetricAlarmDriver:
         alarms = self._read(sorted({name for name in names.values() if not unresolved(name)}))
         found = [alarm["AlarmArn"] for alarm in alarms.values() if not isinstance(alarm, ReconcileError)]
         swept = self._tags.sweep(found) if depth is Depth.SWEEP else {}
+        fresh = {} if depth is Depth.SWEEP else self._tags.fresh_all(found)
         answers: dict[Key, Answer] = {}
         for target in targets:
             alarm = alarms.get(names[target.key])
             if alarm is None or isinstance(alarm, ReconcileError):
                 answers[target.key] = alarm
                 continue
-            try:
-                read = swept.get(alarm["AlarmArn"])
-                tagged = read.value if read else self._tags.fresh(alarm["AlarmArn"])
-                answers[target.key] = replace(_observed(alarm, tagged), checked_at=read.at if read else 0.0)
-            except ReconcileError as error:
-                answers[target.key] = error
+            read = swept.get(alarm["AlarmArn"])
+            tagged = read.value if read else fresh[alarm["AlarmArn"]]
+            answers[target.key] = tagged if isinstance(tagged, ReconcileError) else replace(_observed(alarm, tagged), checked_at=read.at if read else 0.0)
         return answers
 
     def create(self, target: Target[Alarm], token: str) -> Observed[Alarm]:
@@ -83,8 +82,10 @@ class MetricAlarmDriver:
         return self._written(want, raw, Tagged(observed.owner, tags))
 
     def delete(self, target: Target[Alarm], observed: Observed[Alarm]) -> None:
-        """Gone at once."""
-        self._aws.attempt("cloudwatch", "delete_alarms", ("ResourceNotFound",), AlarmNames=[observed.external_id])
+        """Gone at once. What a composite is over cannot go before that was changed."""
+        answer = self._aws.attempt("cloudwatch", "delete_alarms", ("ResourceNotFound", "ValidationError"), AlarmNames=[observed.external_id])
+        if isinstance(answer, Refusal) and answer.code == "ValidationError":
+            raise Waiting(IN_USE, answer.message, IN_USE_SECONDS)
 
     def adopt(self, target: Target[Alarm], observed: Observed[Alarm]) -> Observed[Alarm]:
         """Put our owner tag on it."""
@@ -106,7 +107,7 @@ class MetricAlarmDriver:
         for batch in batches(names):
             try:
                 # A composite alarm may have the name, and is left out of the answer unless asked for.
-                answer = self._aws.call("cloudwatch", "describe_alarms", AlarmNames=batch, AlarmTypes=["MetricAlarm", "CompositeAlarm"], MaxRecords=_BATCH)
+                answer = self._aws.call("cloudwatch", "describe_alarms", AlarmNames=batch, AlarmTypes=["MetricAlarm", "CompositeAlarm"], MaxRecords=BATCH)
             except ReconcileError as error:
                 found.update(dict.fromkeys(batch, error))
                 continue
@@ -245,5 +246,5 @@ def _dimensions(pairs: Sequence[Mapping[str, str]] | None) -> dict[str, str]:
 
 def batches(names: Sequence[str]) -> Iterator[list[str]]:
     """As many as DescribeAlarms takes at once."""
-    for at in range(0, len(names), _BATCH):
-        yield list(names[at : at + _BATCH])
+    for at in range(0, len(names), BATCH):
+        yield list(names[at : at + BATCH])

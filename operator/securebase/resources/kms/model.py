@@ -36,3 +36,6 @@ def problems(wanted: KeyStatement) -> Iterator[str]:
         yield f"{wanted.key} is not the ARN of a key"
     if not wanted.principals:
         yield "a statement names the services that may use the key"
+    # SNS Developer Guide, "Key management": these conditions are "not supported for EventBridge-to-encrypted topics".
+    if "events.amazonaws.com" in wanted.principals:
+        yield "EventBridge cannot use a key under conditions on its account and source"

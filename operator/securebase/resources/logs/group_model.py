@@ -6,11 +6,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
+from securebase.core.errors import Waiting
 from securebase.core.fields import ABSENT, Impact, managed
 
 FOR_EVER: Final = 0
 RETENTION_DAYS: Final = (1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653)
 """What PutRetentionPolicy takes (API reference); `FOR_EVER` takes the policy away."""
+
+LOOK_SECONDS: Final = 60.0
+"""How long after a missing log group is looked for again. It may be days until something writes to it."""
 
 
 def _shortening(have: int | None, want: int | None) -> Impact:
@@ -41,3 +45,14 @@ def problems(wanted: LogGroupSettings) -> Iterator[str]:
         yield f"a log group keeps events for one of {', '.join(map(str, RETENTION_DAYS))} days, or for ever (0)"
     if wanted.kms_key and not wanted.kms_key.startswith("arn:"):
         yield "the key of a log group is given by its ARN"
+
+
+def missing_group(name: str) -> Waiting:
+    """What is told of a log group that is not there: who makes it, and that nothing else has to be done."""
+    if name.startswith("/aws/lambda/"):
+        made = f"a function's first run makes it (function {name.removeprefix('/aws/lambda/')})"
+    elif name.startswith(("API-Gateway-Execution-Logs_", "/aws/apigateway/", "/aws/rds/", "/aws/elasticache/")):
+        made = "the service that writes to it makes it with its first log event, once logging is switched on there"
+    else:
+        made = "whoever writes to it makes it, usually with the first log event"
+    return Waiting("LogGroupMissing", f"log group {name} does not exist; {made}; looked for again by itself", after=LOOK_SECONDS)

@@ -22,7 +22,8 @@ SELECTOR: Final = re.compile(r"\$(?:\.(?:[\w\-*@]+|\['[^']*'\]|\[\"[^\"]*\"\])|\
 _SPACE: Final = re.compile(r"\s*")
 _QUOTED: Final = re.compile(r'"(?:[^"\\]|\\.)*"', re.DOTALL)
 _REGEX: Final = re.compile(r"%(?:[^%\\]|\\.)*%", re.DOTALL)
-_REGEX_PART: Final = re.compile(r"[A-Za-z0-9_:#=@/;,\-^$?\[\]{}|*+. ]|\\[ -~]")
+# A parenthesis is refused even behind a backslash: \x28 and \x29 stand for it.
+_REGEX_PART: Final = re.compile(r"[A-Za-z0-9_:#=@/;,\-^$?\[\]{}|*+. ]|\\[ -'*-~]")
 _TERM: Final = re.compile(r"\w+")
 _ANY_TERM: Final = re.compile(r'[^\s"%]+')
 _NAME: Final = re.compile(r"[\w\-]+", re.ASCII)
@@ -154,6 +155,7 @@ class _Reader:
             self._in_parentheses(condition)
 
     def _in_parentheses(self, condition: Callable[[], None]) -> None:
+        self._skip()
         opened = self._at
         if not self._symbol("("):
             condition()

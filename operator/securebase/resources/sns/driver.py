@@ -1,37 +1,34 @@
-"""Keeps topics: their key, who may publish, e-mail subscriptions and tags."""
+"""Keeps topics: their key, who may publish, who is told, and tags."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar, Final
+from typing import ClassVar, Final
 
 from securebase.clients.aws import AwsScope, Refusal
 from securebase.core.diff import Change
 from securebase.core.driver import Answer, Depth, Key, Observed, Target
 from securebase.core.errors import ReconcileError, Transient
+from securebase.core.fields import UNMANAGED
 from securebase.core.identity import OWNER_TAG, Identity
 from securebase.resources.listing import STORM_SECONDS, Listing, Turns
 from securebase.resources.sns.model import Topic
-from securebase.resources.statements import canonical, named, parsed, with_statement, without_statement
+from securebase.resources.sns.policy import PUBLISHERS_SID, publish_statement, publishers_and_sources
+from securebase.resources.sns.subscriptions import Told, counted, endpoints, subscribing, told_by_topic, waiting
+from securebase.resources.statements import parsed, with_statement, without_statement
 from securebase.resources.tagging import SweptTags, Tagged, TagIndex, owned_nodes, tag_list, tag_map, tags_to_put, tags_to_remove, unresolved
 
-PUBLISHERS_SID: Final = "SecureBasePublishers"
 _GONE: Final = ("NotFound", "NotFoundException", "ResourceNotFound", "ResourceNotFoundException")
-_PENDING: Final = ("PendingConfirmation", "pending confirmation")
-
-
-Emails = Mapping[str, Mapping[str, str]]
-"""Topic ARN -> address -> subscription ARN, "" while it is not confirmed."""
 
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """A topic but for its tags. `emails`: address -> subscription ARN, "" while it is not confirmed."""
+    """A topic but for its tags."""
 
     attributes: Mapping[str, str]
-    emails: Mapping[str, str]
+    told: Told
 
 
 class TopicDriver:
@@ -46,7 +43,7 @@ class TopicDriver:
         self._aws = aws
         self._clock = clock
         self._topics: Listing[str, bool] = Listing(self._list_topics, clock)
-        self._subscriptions: Listing[str, Mapping[str, str]] = Listing(self._list_subscriptions, clock)
+        self._subscriptions: Listing[str, Told] = Listing(self._list_subscriptions, clock)
         self._subscription_pages = 0
         self._turns: Turns[str, Snapshot] = Turns(clock, share=0.01, at_least=3)
         self._index = TagIndex(aws, clock, "sns")
@@ -85,16 +82,17 @@ class TopicDriver:
         want, have, arn = target.want(), observed.value, observed.external_id
         if want.kms_key != have.kms_key:
             self._set(arn, "KmsMasterKeyId", want.kms_key)
-        if want.publishers != have.publishers:
-            self._set_publishers(arn, want.publishers)
-        self._set_emails(arn, want.emails, observed.raw)
+        if (want.publishers, want.sources) != (have.publishers, have.sources):
+            self._set_publishers(arn, want)
+        self._set_told(arn, want, observed.raw)
         if put := tags_to_put(want.tags, have.tags):
             self._aws.call("sns", "tag_resource", ResourceArn=arn, Tags=tag_list(put))
         if gone := tags_to_remove(changes, want.tags):
             self._aws.call("sns", "untag_resource", ResourceArn=arn, TagKeys=gone)
         tags = {key: value for key, value in {**have.tags, **put}.items() if key not in gone}
         self._tags.wrote(arn, Tagged(observed.owner, tags))
-        return replace(observed, value=replace(want, tags=tags), message=_unconfirmed(want.emails, self._snapshot(arn)))
+        pending, message = waiting(want, (self._snapshot(arn) or observed.raw).told)
+        return replace(observed, value=replace(want, tags=tags), message=message, attributes={**observed.attributes, "pending": pending})
 
     def delete(self, target: Target[Topic], observed: Observed[Topic]) -> None:
         """Gone at once, with its confirmed subscriptions; pending ones lapse by themselves."""
@@ -125,8 +123,8 @@ class TopicDriver:
         listed = self._topics.get()
         there = sorted({arn for arn in arns.values() if arn in listed})
         failed: dict[str, ReconcileError] = {}
-        emails = self._subscriptions.get() if self._subscription_pages <= len(there) else None
-        reads = self._turns.round(there, lambda due: self._read_all(due, failed, emails))
+        told = self._subscriptions.get() if self._subscription_pages <= len(there) else None
+        reads = self._turns.round(there, lambda due: self._read_all(due, failed, told))
         tags = self._tags.sweep(there)
         answers: dict[Key, Answer] = {}
         for target in targets:
@@ -135,18 +133,18 @@ class TopicDriver:
                 answers[target.key] = failed[arn]
             elif arn in reads:
                 known = reads[arn].value
-                snapshot = known if emails is None else Snapshot(known.attributes, emails.get(arn, {}))
+                snapshot = known if told is None else Snapshot(known.attributes, told.get(arn, {}))
                 observed = self._observed(target, arn, snapshot, tags[arn].value)
                 answers[target.key] = replace(observed, checked_at=min(reads[arn].at, tags[arn].at))
             else:
                 answers |= self.observe([target], Depth.FRESH)
         return answers
 
-    def _read_all(self, arns: Sequence[str], failed: dict[str, ReconcileError], emails: Emails | None) -> dict[str, Snapshot]:
+    def _read_all(self, arns: Sequence[str], failed: dict[str, ReconcileError], told: Mapping[str, Told] | None) -> dict[str, Snapshot]:
         found: dict[str, Snapshot] = {}
         for arn in arns:
             try:
-                snapshot = self._snapshot(arn, emails)
+                snapshot = self._snapshot(arn, told)
             except ReconcileError as error:
                 failed[arn] = error
             else:
@@ -154,25 +152,25 @@ class TopicDriver:
                     found[arn] = snapshot
         return found
 
-    def _snapshot(self, arn: str, emails: Emails | None = None) -> Snapshot | None:
+    def _snapshot(self, arn: str, told: Mapping[str, Told] | None = None) -> Snapshot | None:
         """Attributes, and subscriptions unless a list of all has just told them."""
         answer = self._aws.attempt("sns", "get_topic_attributes", _GONE, TopicArn=arn)
         if isinstance(answer, Refusal):
             return None
-        if emails is None:
+        if told is None:
             pages = self._aws.pages("sns", "list_subscriptions_by_topic", TopicArn=arn)
-            emails = _emails(entry for page in pages for entry in page["Subscriptions"])
-        snapshot = Snapshot(answer["Attributes"], emails.get(arn, {}))
+            told = told_by_topic(entry for page in pages for entry in page["Subscriptions"])
+        snapshot = Snapshot(answer["Attributes"], told.get(arn, {}))
         self._turns.put(arn, snapshot)
         return snapshot
 
     def _list_topics(self) -> dict[str, bool]:
         return {entry["TopicArn"]: True for page in self._aws.pages("sns", "list_topics") for entry in page.get("Topics", [])}
 
-    def _list_subscriptions(self) -> dict[str, Mapping[str, str]]:
+    def _list_subscriptions(self) -> dict[str, Told]:
         pages = list(self._aws.pages("sns", "list_subscriptions"))
         self._subscription_pages = len(pages)
-        return _emails(entry for page in pages for entry in page.get("Subscriptions", []))
+        return told_by_topic(entry for page in pages for entry in page.get("Subscriptions", []))
 
     def _read_tags(self, arn: str) -> Tagged:
         answer = self._aws.attempt("sns", "list_tags_for_resource", _GONE, ResourceArn=arn)
@@ -181,75 +179,39 @@ class TopicDriver:
     def _set(self, arn: str, attribute: str, value: str) -> None:
         self._aws.call("sns", "set_topic_attributes", TopicArn=arn, AttributeName=attribute, AttributeValue=value)
 
-    def _set_publishers(self, arn: str, services: frozenset[str]) -> None:
+    def _set_publishers(self, arn: str, want: Topic) -> None:
         """Only our statement of the topic's policy changes; the document is read right before."""
         attributes = self._aws.call("sns", "get_topic_attributes", TopicArn=arn)["Attributes"]
         policy = parsed(attributes["Policy"]) if attributes.get("Policy") else None
-        if services:
-            self._set(arn, "Policy", json.dumps(with_statement(policy, PUBLISHERS_SID, publish_statement(arn, services))))
+        if want.publishers:
+            self._set(arn, "Policy", json.dumps(with_statement(policy, PUBLISHERS_SID, publish_statement(arn, want.publishers, want.sources))))
         elif policy is not None:
             rest = without_statement(policy, PUBLISHERS_SID)
             self._set(arn, "Policy", json.dumps(rest) if rest else "")
 
-    def _set_emails(self, arn: str, want: frozenset[str], before: Snapshot) -> None:
-        for address in sorted(want - before.emails.keys()):
-            self._aws.call("sns", "subscribe", TopicArn=arn, Protocol="email", Endpoint=address)
-        for address, subscription in sorted(before.emails.items()):
-            if address not in want and subscription:
-                self._aws.call("sns", "unsubscribe", SubscriptionArn=subscription)
+    def _set_told(self, arn: str, want: Topic, before: Snapshot) -> None:
+        """Pending subscriptions cannot be removed; one that is wanted is asked for once."""
+        for protocol, address in subscribing(want, before.told):
+            self._aws.call("sns", "subscribe", TopicArn=arn, Protocol=protocol, Endpoint=address)
+        wanted, all_of_them = endpoints(want), want.subscriptions is not UNMANAGED
+        for endpoint, subscription in sorted(before.told.items()):
+            if subscription and endpoint not in wanted and (endpoint[0] == "email" or all_of_them):
+                # "NotFound": it was removed meanwhile, by an unsubscribe link for one.
+                self._aws.attempt("sns", "unsubscribe", _GONE, SubscriptionArn=subscription)
 
     def _observed(self, target: Target[Topic], arn: str, snapshot: Snapshot, tagged: Tagged) -> Observed[Topic]:
-        want = target.desired.emails if target.desired is not None else frozenset()
-        name = arn.rpartition(":")[2]
-        # A subscription that waits for its confirmation cannot be deleted (SNS API reference, Unsubscribe); it lapses after 48 hours.
-        emails = frozenset(address for address, subscription in snapshot.emails.items() if subscription or address in want)
+        want, name = target.desired, arn.rpartition(":")[2]
+        publishers, sources = publishers_and_sources(arn, snapshot.attributes.get("Policy", ""))
+        emails, others = counted(want, snapshot.told)
         value = Topic(
             name=name,
             tags=tagged.rest,
             kms_key=snapshot.attributes.get("KmsMasterKeyId", ""),
-            publishers=_publishers(arn, snapshot.attributes.get("Policy", "")),
+            publishers=publishers,
             emails=emails,
+            subscriptions=others,
+            sources=sources,
         )
-        return Observed(arn, value, message=_unconfirmed(want, snapshot), owner=tagged.owner, attributes={"arn": arn, "name": name}, raw=snapshot)
-
-
-def publish_statement(arn: str, services: frozenset[str]) -> dict[str, Any]:
-    """Lets services of the topic's own account publish: without the condition any account's alarm could."""
-    account = arn.split(":")[4]
-    return {
-        "Sid": PUBLISHERS_SID,
-        "Effect": "Allow",
-        "Principal": {"Service": sorted(services)},
-        "Action": "sns:Publish",
-        "Resource": arn,
-        "Condition": {"StringEquals": {"aws:SourceAccount": account}},
-    }
-
-
-def _publishers(arn: str, policy: str) -> frozenset[str]:
-    """The services our statement names; marked where somebody altered the rest of the statement."""
-    statement = named(parsed(policy), PUBLISHERS_SID) if policy else None
-    if statement is None:
-        return frozenset()
-    principal = statement.get("Principal")
-    service = principal.get("Service", []) if isinstance(principal, dict) else []
-    services = frozenset([service] if isinstance(service, str) else service)
-    if services and canonical(statement) == canonical(publish_statement(arn, services)):
-        return services
-    return frozenset({*services, "(statement altered)"})
-
-
-def _emails(entries: Iterable[Mapping[str, Any]]) -> dict[str, Mapping[str, str]]:
-    """E-mail subscriptions by topic ARN and address; an address may have a dead or pending entry beside its confirmed one."""
-    found: dict[str, dict[str, str]] = {}
-    for entry in entries:
-        arn = entry.get("SubscriptionArn", "")
-        if entry.get("Protocol") == "email" and arn != "Deleted":
-            known = found.setdefault(entry["TopicArn"], {})
-            known[entry["Endpoint"]] = known.get(entry["Endpoint"]) or ("" if arn in _PENDING else arn)
-    return dict(found)
-
-
-def _unconfirmed(want: frozenset[str], snapshot: Snapshot | None) -> str:
-    waiting = sorted(address for address, arn in snapshot.emails.items() if not arn and address in want) if snapshot else []
-    return f"not confirmed yet by {', '.join(waiting)}" if waiting else ""
+        pending, message = waiting(want, snapshot.told)
+        attributes = {"arn": arn, "name": name, "pending": pending}
+        return Observed(arn, value, message=message, owner=tagged.owner, attributes=attributes, raw=snapshot)

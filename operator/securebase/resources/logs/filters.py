@@ -1,0 +1,205 @@
+"""Keeps metric filters. One list tells all filters of the account, whole; a log group's own list is the read by id."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any, ClassVar, Final
+
+from securebase.clients.aws import AwsScope, Refusal
+from securebase.core.diff import Change
+from securebase.core.driver import Answer, Depth, Key, Observed, Target
+from securebase.core.errors import ReconcileError, Terminal
+from securebase.resources.listing import Listing, Read, Turns
+from securebase.resources.logs.filter_model import MOST_FILTERS, MetricFilter, problems
+from securebase.resources.logs.group_model import missing_group
+from securebase.resources.logs.patterns import pattern_problem
+from securebase.resources.tagging import unresolved
+
+_GONE: Final = ("ResourceNotFoundException",)
+_REFUSED: Final = (*_GONE, "InvalidParameterException", "LimitExceededException")
+_FEW_GROUPS: Final = 3
+"""Up to so many log groups are read one by one before acting; for more, one list of everything is the smaller price."""
+_OVERLAID: Final = ("applyOnTransformedLogs", "fieldSelectionCriteria", "emitSystemFieldDimensions")
+"""What PutMetricFilter takes besides what the model says; sent back as it was."""
+
+Place = tuple[str, str]
+"""(log group, name)."""
+Entry = Mapping[str, Any]
+InGroup = Mapping[str, Entry]
+"""Filters of one log group by name."""
+
+
+class MetricFilterDriver:
+    """`logs/metric-filter`. External id: `<log group>:<name>`; neither holds a colon. The name, made from the identity, proves whose it is."""
+
+    type: ClassVar[str] = "logs/metric-filter"
+
+    def __init__(self, aws: AwsScope, clock: Callable[[], float]) -> None:
+        self._aws = aws
+        self._listing: Listing[Place, Entry] = Listing(self._list_all, clock)
+        self._pages = 0
+        self._turns: Turns[str, InGroup] = Turns(clock)
+        self._lock = threading.Lock()
+        self._written: set[str] = set()
+
+    def observe(self, targets: Sequence[Target[MetricFilter]], depth: Depth) -> Mapping[Key, Answer]:
+        """FRESH: by log group, or by the list and by log group what it lacks. SWEEP: by the list while it has fewer pages than there are groups."""
+        places = {target.key: _place(target) for target in targets}
+        groups = sorted({group for group, name in places.values() if not unresolved(group, name)})
+        known: frozenset[Place] = frozenset(places[target.key] for target in targets if target.external_id)
+        failed: dict[str, ReconcileError] = {}
+        if depth is Depth.SWEEP and self._pages > len(groups):
+            reads = self._in_turns(groups, failed)
+        elif len(groups) > _FEW_GROUPS or depth is Depth.SWEEP:
+            reads = self._listed(groups, known, failed)
+        else:
+            reads = _now(self._by_group(groups, failed))
+        return {target.key: _answer(target, places[target.key], reads, failed) for target in targets}
+
+    def locatable(self, target: Target[MetricFilter]) -> bool:
+        """By log group and name, whatever it counts."""
+        return not unresolved(*_place(target))
+
+    def create(self, target: Target[MetricFilter], token: str) -> Observed[MetricFilter]:
+        """Put it; the name makes it repeatable."""
+        return self._put(target, {})
+
+    def update(self, target: Target[MetricFilter], observed: Observed[MetricFilter], changes: Sequence[Change]) -> Observed[MetricFilter]:
+        """Put the whole filter anew. What it has published stays."""
+        return self._put(target, observed.raw or {})
+
+    def delete(self, target: Target[MetricFilter], observed: Observed[MetricFilter]) -> None:
+        """Gone at once; its metric stays until it expires."""
+        group, _, name = observed.external_id.partition(":")
+        self._aws.attempt("logs", "delete_metric_filter", _GONE, logGroupName=group, filterName=name)
+        self._listing.drop((group, name))
+        self._wrote(group)
+
+    def _put(self, target: Target[MetricFilter], raw: Entry) -> Observed[MetricFilter]:
+        want = target.want()
+        if wrong := pattern_problem(want.pattern):
+            raise Terminal("InvalidPattern", f"{wrong}. The pattern: {want.pattern}")
+        if others := list(problems(want)):
+            raise Terminal("InvalidFilter", "; ".join(others))
+        params = {key: raw[key] for key in _OVERLAID if key in raw} | _params(want)
+        answer = self._aws.attempt("logs", "put_metric_filter", _REFUSED, **params)
+        if isinstance(answer, Refusal):
+            raise _refused(want, answer)
+        self._listing.wrote((want.log_group, want.name), params)
+        self._wrote(want.log_group)
+        return _observed(target, params)
+
+    def _listed(self, groups: Iterable[str], known: frozenset[Place], failed: dict[str, ReconcileError]) -> Mapping[str, Read[InGroup]]:
+        """By the list. What was there before and is not in it is looked for in its log group: a list may lag."""
+        listed = self._listing.get()
+        found: dict[str, dict[str, Entry]] = {group: {} for group in groups}
+        for (group, name), entry in listed.items():
+            if group in found:
+                found[group][name] = entry
+        lost = sorted({group for group, name in known if group in found and name not in found[group]})
+        return _now(found | self._by_group(lost, failed))
+
+    def _in_turns(self, groups: Sequence[str], failed: dict[str, ReconcileError]) -> Mapping[str, Read[InGroup]]:
+        """A tenth of the log groups, and those that we changed since."""
+        with self._lock:
+            changed = sorted(self._written.intersection(groups))
+            self._written.clear()
+        for group, filters in self._by_group(changed, failed).items():
+            self._turns.put(group, filters)
+        return self._turns.round(groups, lambda due: self._by_group(due, failed))
+
+    def _wrote(self, group: str) -> None:
+        with self._lock:
+            self._written.add(group)
+
+    def _by_group(self, groups: Sequence[str], failed: dict[str, ReconcileError]) -> dict[str, InGroup]:
+        found: dict[str, InGroup] = {}
+        for group in groups:
+            try:
+                found[group] = self._read(group)
+            except ReconcileError as error:
+                failed[group] = error
+        return found
+
+    def _read(self, group: str) -> InGroup:
+        """One look tells whether there is such a log group, the pages after it the rest."""
+        first = self._aws.attempt("logs", "describe_metric_filters", _GONE, logGroupName=group)
+        if isinstance(first, Refusal):
+            return {}
+        entries = list(first.get("metricFilters", []))
+        if first.get("nextToken"):
+            pages = self._aws.pages("logs", "describe_metric_filters", logGroupName=group)
+            entries = [entry for page in pages for entry in page.get("metricFilters", [])]
+        return {entry["filterName"]: entry for entry in entries}
+
+    def _list_all(self) -> dict[Place, Entry]:
+        pages = list(self._aws.pages("logs", "describe_metric_filters"))
+        self._pages = len(pages)
+        return {(entry["logGroupName"], entry["filterName"]): entry for page in pages for entry in page.get("metricFilters", [])}
+
+
+def _now(found: Mapping[str, InGroup]) -> dict[str, Read[InGroup]]:
+    return {group: Read(filters, 0.0) for group, filters in found.items()}
+
+
+def _place(target: Target[MetricFilter]) -> Place:
+    if target.external_id:
+        group, _, name = target.external_id.partition(":")
+        return group, name
+    want = target.want()
+    return want.log_group, want.name
+
+
+def _answer(target: Target[MetricFilter], place: Place, reads: Mapping[str, Read[InGroup]], failed: Mapping[str, ReconcileError]) -> Answer:
+    group, name = place
+    if group in failed:
+        return failed[group]
+    read = reads.get(group)
+    entry = read.value.get(name) if read else None
+    return replace(_observed(target, entry), checked_at=read.at) if read and entry is not None else None
+
+
+def _observed(target: Target[MetricFilter], entry: Entry) -> Observed[MetricFilter]:
+    group, name = entry["logGroupName"], entry["filterName"]
+    made = (entry.get("metricTransformations") or [{}])[0]
+    default = made.get("defaultValue")
+    value = MetricFilter(
+        name=name,
+        log_group=group,
+        pattern=entry.get("filterPattern", ""),
+        metric_name=made.get("metricName", ""),
+        metric_namespace=made.get("metricNamespace", ""),
+        metric_value=made.get("metricValue", ""),
+        default_value=None if default is None else float(default),
+        unit=made.get("unit") or "None",
+        dimensions=dict(made.get("dimensions") or {}),
+    )
+    attributes = {"name": name, "logGroup": group, "metricName": value.metric_name, "metricNamespace": value.metric_namespace}
+    return Observed(f"{group}:{name}", value, owner=target.owner, attributes=attributes, raw=entry)
+
+
+def _params(want: MetricFilter) -> dict[str, Any]:
+    transformation: dict[str, Any] = {
+        "metricName": want.metric_name,
+        "metricNamespace": want.metric_namespace,
+        "metricValue": want.metric_value,
+        "unit": want.unit,
+    }
+    if want.default_value is not None:
+        transformation["defaultValue"] = want.default_value
+    if want.dimensions:
+        transformation["dimensions"] = dict(want.dimensions)
+    return {"logGroupName": want.log_group, "filterName": want.name, "filterPattern": want.pattern, "metricTransformations": [transformation]}
+
+
+def _refused(want: MetricFilter, refusal: Refusal) -> ReconcileError:
+    match refusal.code:
+        case "InvalidParameterException":
+            return Terminal("InvalidPattern", f"CloudWatch Logs refuses {want.pattern}: {refusal.message}")
+        case "LimitExceededException":
+            most = f"log group {want.log_group} has {MOST_FILTERS} metric filters, or five with regular expressions; it takes no more"
+            return Terminal("TooManyFilters", f"{most} ({refusal.message})")
+        case _:
+            return missing_group(want.log_group)
