@@ -55,7 +55,7 @@ def test_lives_as_promised(lab: Lab) -> None:
     def drift(seen: Observed[CompositeAlarm]) -> None:
         lab.raw("cloudwatch").put_composite_alarm(**composite_input(replace(alarm, rule='ALARM("throttles")')))
 
-    chosen = dict(random.sample(sorted(every.items()), 2)) if lab.stale else every
+    chosen = dict(random.sample(sorted(every.items()), 1)) if lab.stale else every
     check_contract(lab, Contract(CompositeAlarmDriver, alarm, chosen, drift, "rule"))
 
 

@@ -48,7 +48,7 @@ def test_lives_as_promised(lab: Lab) -> None:
         altered = replace(dashboard, widgets=(latency, replace(about, properties=text({"markdown": "somebody was here"}))))
         lab.raw("cloudwatch").put_dashboard(DashboardName=dashboard.name, DashboardBody=body(altered))
 
-    chosen = dict(list(changes.items())[:2]) if lab.stale else changes
+    chosen = dict(list(changes.items())[:1]) if lab.stale else changes
     check_contract(lab, Contract(DashboardDriver, dashboard, chosen, drift, "widgets[about].properties"))
 
 

@@ -1,4 +1,4 @@
-"""Topics: key, publishers, e-mail subscriptions, tags."""
+"""Topics: key, publishers, who is told, tags."""
 
 from __future__ import annotations
 
@@ -19,6 +19,9 @@ from securebase.resources.sns.model import Topic
 from securebase.resources.sns.policy import PUBLISHERS_SID
 from tests.contract.harness import Contract, Lab, check_contract, delete, differences, eventually, in_sync, observe, settled, write
 
+PLAIN = pytest.mark.parametrize("lab", ["plain"], indirect=True)
+
+HOOK = "https:https://pager.example.com/in"
 CLOUDWATCH = frozenset({"cloudwatch.amazonaws.com"})
 
 
@@ -67,6 +70,7 @@ def test_lives_as_promised(lab: Lab) -> None:
     check_contract(lab, Contract(TopicDriver, topic, changes, drift, "kmsKey"))
 
 
+@PLAIN
 def test_only_our_statement_of_the_policy_changes(lab: Lab) -> None:
     driver, target = made(lab, alarms())
     document = policy(lab, target.external_id)
@@ -99,38 +103,63 @@ def test_subscriptions_of_other_kinds_stay(lab: Lab, depth: Depth) -> None:
     lab.raw("sqs").create_queue(QueueName="pager")
     client.subscribe(TopicArn=target.external_id, Protocol="sqs", Endpoint=queue)
     client.subscribe(TopicArn=target.external_id, Protocol="email", Endpoint="stranger@example.com")
+    for address in ("ops@example.com", "stranger@example.com"):
+        lab.control.confirm_subscription(target.external_id, address)
     seen = eventually(lambda: observe(driver, target, depth), lambda seen: not in_sync(target)(seen), f"stranger seen ({depth})")
     assert [change.path for change in differences(target, seen)] == ["emails"]
-    write(driver, target)
 
     def endpoints() -> set[str]:
+        write(driver, target)
         return {each["Endpoint"] for each in client.list_subscriptions_by_topic(TopicArn=target.external_id)["Subscriptions"]}
 
     eventually(endpoints, lambda found: found == {queue, "ops@example.com"}, "only the stranger left")
 
 
-class _Unconfirmed:
-    """Passes calls on; nobody has confirmed a subscription yet."""
-
-    def __init__(self, lab: Lab) -> None:
-        self._scope = lab.scope("us-east-1")
-        self.account_id, self.region, self.partition = self._scope.account_id, self._scope.region, self._scope.partition
-        self.call, self.attempt = self._scope.call, self._scope.attempt
-        self.removed: list[str] = []
-
-    def pages(self, service: str, operation: str, /, **params: Any) -> Any:
-        for page in self._scope.pages(service, operation, **params):
-            yield {**page, "Subscriptions": [{**each, "SubscriptionArn": "PendingConfirmation"} for each in page.get("Subscriptions", [])]}
-
-
 def test_pending_subscriptions_are_told_and_left(lab: Lab) -> None:
-    _, target = made(lab, alarms())
-    scope: Any = _Unconfirmed(lab)
-    driver = TopicDriver(scope, lab.clock)
+    driver, target = made(lab, replace(alarms(), subscriptions=frozenset({HOOK})))
+    hook = HOOK.removeprefix("https:")
     seen = settled(driver, target)
-    assert seen.message == "not confirmed yet by ops@example.com"
+    assert (seen.message, seen.attributes["pending"]) == (f"not confirmed yet by ops@example.com, {hook}", f"ops@example.com,{hook}")
+    lab.control.confirm_subscription(target.external_id, hook)
+    eventually(lambda: settled(driver, target).attributes["pending"], lambda pending: pending == "ops@example.com", "the hook confirmed")
     fewer = replace(target, desired=replace(target.want(), emails=frozenset()))
-    assert in_sync(fewer)(observe(driver, fewer)), "cannot be deleted, so it is no difference"
+    for depth in Depth:
+        left = settled(driver, fewer, depth)
+        assert left.attributes["pending"] == ""
+        assert left.message == "never confirmed, cannot be deleted and will lapse after 48 hours: ops@example.com"
+    none = replace(target, desired=replace(target.want(), emails=frozenset(), subscriptions=frozenset()))
+    write(driver, none)
+    told = {each["Endpoint"] for each in lab.raw("sns").list_subscriptions_by_topic(TopicArn=target.external_id)["Subscriptions"]}
+    assert "ops@example.com" in told
+
+
+@PLAIN
+def test_queues_and_functions_are_told(lab: Lab) -> None:
+    lab.raw("sqs").create_queue(QueueName="pager")
+    queue = f"sqs:arn:aws:sqs:us-east-1:{lab.account}:pager"
+    driver, target = made(lab, replace(alarms(), emails=frozenset(), subscriptions=frozenset({queue, HOOK})))
+    stranger = f"arn:aws:sqs:us-east-1:{lab.account}:stranger"
+    lab.raw("sqs").create_queue(QueueName="stranger")
+    lab.raw("sns").subscribe(TopicArn=target.external_id, Protocol="sqs", Endpoint=stranger)
+    seen = eventually(lambda: observe(driver, target), lambda seen: not in_sync(target)(seen), "stranger seen")
+    assert [change.path for change in differences(target, seen)] == ["subscriptions"]
+    write(driver, target)
+    without = replace(target, desired=replace(target.want(), subscriptions=frozenset({HOOK})))
+    write(driver, without)
+    assert settled(driver, without).value.subscriptions == {HOOK}
+
+
+@pytest.mark.parametrize("depth", list(Depth))
+@PLAIN
+def test_only_alarms_of_the_sources_may_publish(lab: Lab, depth: Depth) -> None:
+    sources = frozenset({f"arn:aws:cloudwatch:us-east-1:{lab.account}:alarm:*"})
+    driver, target = made(lab, replace(alarms(), sources=sources))
+    ours = next(each for each in policy(lab, target.external_id)["Statement"] if each["Sid"] == PUBLISHERS_SID)
+    assert ours["Condition"] == {"StringEquals": {"aws:SourceAccount": lab.account}, "ArnLike": {"aws:SourceArn": sorted(sources)}}
+    open_to_all = replace(target, desired=replace(target.want(), sources=frozenset()))
+    assert [change.path for change in differences(open_to_all, observe(driver, target, depth))] == ["sources"]
+    write(driver, open_to_all)
+    settled(driver, open_to_all)
 
 
 def test_an_unowned_topic_is_adopted_and_found(lab: Lab) -> None:
@@ -150,6 +179,7 @@ def test_an_unowned_topic_is_adopted_and_found(lab: Lab) -> None:
     assert tags == {OWNER_TAG, "team"}
 
 
+@PLAIN
 def test_unresolved_and_refused(lab: Lab) -> None:
     driver = driver_of(lab)
     assert observe(driver, lab.target(driver.type, Topic(Ref("x", "name"), {}))) is None

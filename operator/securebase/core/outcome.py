@@ -44,6 +44,13 @@ def of_report(report: Report, policy: Policy) -> Outcome:
     return Outcome("progressing", (ready, synced, busy, _not_stalled()), after=soonest or FIRST_POLL)
 
 
+def of_more_to_come() -> Outcome:
+    """The outcome of a pass that only now learned what else there has to be."""
+    why = "what the rest is composed by came to be in this pass; the rest follows"
+    busy = Condition(RECONCILING, True, "Composing", why)
+    return Outcome("progressing", (Condition(READY, False, "Composing", why), Condition(SYNCED, False, "Progressing", why), busy, _not_stalled()), FIRST_POLL)
+
+
 def of_error(error: ReconcileError, node: str = "", *, synced: Condition | None = None, after: float | None = None) -> Outcome:
     """The outcome of one of the four errors."""
     message = f"{node}: {error.message}" if node else error.message

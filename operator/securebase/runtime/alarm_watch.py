@@ -20,7 +20,6 @@ from securebase.resources.cloudwatch.alarm_health import AlarmState, Health, Mea
 from securebase.resources.cloudwatch.history import Recent
 from securebase.runtime.engine import parsed
 from securebase.runtime.events import Recorder
-from securebase.runtime.lease import LeadershipLost
 from securebase.runtime.objects import Entry, Objects
 from securebase.runtime.queue import Key
 from securebase.telemetry.alarm_series import AlarmReading, AlarmsReading
@@ -105,8 +104,6 @@ class AlarmWatch:
                     continue
                 try:
                     self._take(entry, look, account, happened)
-                except LeadershipLost:
-                    raise
                 except Exception:
                     log.exception("the alarms of %s could not be told of", look.key)
 
@@ -206,6 +203,8 @@ class AlarmWatch:
         status, now = entry.status, self._clock()
         if all((status.get(name) or None) == (value or None) for name, value in block.items()):
             return
+        if "alarms" not in status and not known.standings and not any(value for name, value in block.items() if name != "alarms"):
+            return  # being made: there is nothing to tell of yet
         if _essence(block) == _essence(status, block) and now - known.told_at < MOVING_SECONDS:
             return
         patch = {"metadata": {"uid": entry.metadata["uid"]}, "status": {name: value or None for name, value in block.items()}}

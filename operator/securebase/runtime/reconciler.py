@@ -15,10 +15,10 @@ from securebase.core.fields import spelled
 from securebase.core.graph import Role, refers
 from securebase.core.kind import Kind
 from securebase.core.observe import prunable
-from securebase.core.outcome import Outcome, of_error, of_report
+from securebase.core.outcome import Outcome, of_error, of_more_to_come, of_report
 from securebase.core.policy import Mode
 from securebase.core.reconcile import reconcile
-from securebase.core.subject import FIRST_POLL, NodeResult, Report
+from securebase.core.subject import NodeResult, Report
 from securebase.cost.book import PriceBook
 from securebase.cost.estimate import estimate_graph
 from securebase.runtime.advisor import advice_status
@@ -142,7 +142,7 @@ class Reconciler:
         outcome = of_report(report, composed.subject.policy)
         entry.settled = outcome.name == "ready" and not any(step.held for step in report.plan.steps)
         if entry.settled and composed.graph.outdated(report.attributes):
-            entry.settled, outcome = False, replace(outcome, after=FIRST_POLL)  # what it was composed by came to be in this very pass
+            entry.settled, outcome = False, of_more_to_come()
         if entry.settled:
             entry.memory.seen.clear()  # whole configurations, of use only while something is under way
         written = self._written(kind, request, composed, report)

@@ -32,5 +32,5 @@ def test_an_altered_statement_is_not_the_same(altered: dict[str, object]) -> Non
 
 
 def test_no_policy_lets_nobody_publish() -> None:
-    nobody = (frozenset(), frozenset())
+    nobody: tuple[frozenset[str], frozenset[str]] = (frozenset(), frozenset())
     assert publishers_and_sources(ARN, "") == nobody == publishers_and_sources(ARN, json.dumps({"Statement": []}))

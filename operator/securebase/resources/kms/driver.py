@@ -22,6 +22,7 @@ _DEFAULT: Final = "default"
 """The only policy a key has (PutKeyPolicy, API reference)."""
 _GONE: Final = ("NotFoundException",)
 _REFUSED: Final = (*_GONE, "KMSInvalidStateException", "MalformedPolicyDocumentException", "LimitExceededException")
+_UNUSABLE: Final = "KeyUnusable"
 _ALTERED: Final = "(statement altered)"
 _DOCUMENTS: Final = PolicyDocuments()
 
@@ -72,8 +73,13 @@ class KeyStatementDriver:
     def delete(self, target: Target[KeyStatement], observed: Observed[KeyStatement]) -> None:
         """Take the statement out. A key that is gone, or on its way, has nothing to take it from."""
         key, _, sid = observed.external_id.rpartition("/")
-        if self._read(key) is not None:
+        if self._read(key) is None:
+            return
+        try:
             self._edit(key, sid, None)
+        except Terminal as refused:
+            if refused.reason != _UNUSABLE:
+                raise
 
     def _put(self, target: Target[KeyStatement]) -> Observed[KeyStatement]:
         want = target.want()
@@ -177,7 +183,7 @@ def _refused(key: str, refusal: Refusal) -> ReconcileError:
         case "NotFoundException":
             return ReferenceNotFound(f"key {key} does not exist")
         case "KMSInvalidStateException":
-            return Terminal("KeyUnusable", f"key {key} cannot be changed: {refusal.message}")
+            return Terminal(_UNUSABLE, f"key {key} cannot be changed: {refusal.message}")
         case "LimitExceededException":
             return Terminal("KeyPolicyFull", f"the policy of key {key} has no room for another statement (32 KB): {refusal.message}")
         case _:
