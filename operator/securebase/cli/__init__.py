@@ -1,8 +1,9 @@
-"""The command `securebase`: plan | drift | cost | report | run | version. The same engine as the operator's, with a face for a terminal."""
+"""The command `securebase`: plan | drift | dashboard | cost | report | run | version. The same engine as the operator's, with a face for a terminal."""
 
 from __future__ import annotations
 
 from enum import StrEnum
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -18,6 +19,11 @@ CHANGES = 2
 class Output(StrEnum):
     TEXT = "text"
     JSON = "json"
+
+
+class Picturing(StrEnum):
+    HTML = "html"
+    PNG = "png"
 
 
 Instance = Annotated[
@@ -48,6 +54,27 @@ def plan(
     from securebase.cli.plan import plan_files
 
     raise typer.Exit(plan_files(files, instance, namespace, as_json=output is Output.JSON, cluster=cluster))
+
+
+@app.command(
+    epilog="**Examples**\n\n"
+    "`securebase dashboard platform -f examples/perfalarmset-platform.yaml`\n\n"
+    "`securebase dashboard platform -f deploy/ --output png --into pictures --hours 24`\n\n"
+    "Needs the extra `preview`. GetMetricData is billed by the metric: about 0.01 USD per thousand. Exit code: 0 drawn, 1 an error."
+)
+def dashboard(
+    name: Annotated[str, typer.Argument(help="Name of the PerfAlarmSet.")],
+    files: Annotated[list[str], typer.Option("--file", "-f", help="A file, a directory, or - for standard input.")],
+    instance: Instance = "",
+    output: Annotated[Picturing, typer.Option("--output", "-o", help="One page, or an image for each dashboard.")] = Picturing.HTML,
+    into: Annotated[Path, typer.Option("--into", help="Directory to write to.")] = Path(),
+    hours: Annotated[float, typer.Option("--hours", min=0.1, max=1080, help="How far to look back.")] = 3.0,
+    namespace: Annotated[str, typer.Option("--namespace", "-n", help="Namespace of objects that name none.")] = "default",
+) -> None:
+    """Draw the dashboards of a PerfAlarmSet with the data there is now, before they are made. Nothing is written to AWS."""
+    from securebase.cli.dashboard import Wish, draw
+
+    raise typer.Exit(draw(Wish(name, tuple(files), instance, namespace, output, into, hours)))
 
 
 @app.command(epilog="**Examples**\n\n`securebase drift`\n\n`securebase drift -n web -o json`\n\nExit code: 0 no drift, 2 drift, 1 an error.")

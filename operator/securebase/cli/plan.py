@@ -38,7 +38,7 @@ def plan_files(files: Sequence[str], instance: str, namespace: str, *, as_json: 
         return 1
     try:
         manifests = read(files, namespace)
-        accounts = _accounts(manifests)
+        accounts = accounts_among(manifests)
     except (Unreadable, ReconcileError) as error:
         errors.print(str(error), markup=False)
         return 1
@@ -100,7 +100,8 @@ def exit_code(done: Sequence[Planned]) -> int:
     return 2 if any(one.plan is not None and not one.plan.is_empty() for one in done) else 0
 
 
-def _accounts(manifests: Manifests) -> dict[str, Account]:
+def accounts_among(manifests: Manifests) -> dict[str, Account]:
+    """Every AwsAccount of the files, by name."""
     try:
         found = [account_of(document) for document in manifests.objects if document.get("kind") == "AwsAccount"]
     except ValidationError as error:

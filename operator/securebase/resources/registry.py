@@ -75,6 +75,10 @@ class Drivers:
                 driver = self._made[key] = self._factories[type_](self._clients.scope(account, region), self._clock)
             return driver
 
+    def scope(self, account: AwsAccountConfig, region: str) -> AwsScope:
+        """The account in a region, for what is no resource (metrics)."""
+        return self._clients.scope(account, region)
+
     @property
     def types(self) -> tuple[str, ...]:
         """Every type there is a driver of."""
