@@ -8,6 +8,7 @@ import pytest
 
 from lab.kubernetes import ApiError, ControlPlane
 from securebase.api.registry import kind_of
+from tests.unit.api.alarmset_rule_cases import ALARMSET_CASES, ALARMSET_CHANGES
 from tests.unit.api.cache_rule_cases import CACHE_CASES, CACHE_CHANGES
 from tests.unit.api.rule_cases import CASES, CHANGES, Case, ChangeCase, cdn
 
@@ -24,12 +25,12 @@ def create(plane: ControlPlane, manifest: dict[str, Any]) -> None:
     plane.call("POST", f"{path_of(manifest)}?dryRun=All&fieldValidation=Strict", manifest)
 
 
-@pytest.mark.parametrize("case", [*CASES, *CACHE_CASES], ids=lambda case: case.name)
+@pytest.mark.parametrize("case", [*CASES, *CACHE_CASES, *ALARMSET_CASES], ids=lambda case: case.name)
 def test_a_manifest_that_keeps_the_rule_is_accepted(case: Case, plane: ControlPlane) -> None:
     create(plane, case.passes)
 
 
-@pytest.mark.parametrize("case", [*CASES, *CACHE_CASES], ids=lambda case: case.name)
+@pytest.mark.parametrize("case", [*CASES, *CACHE_CASES, *ALARMSET_CASES], ids=lambda case: case.name)
 def test_a_manifest_that_breaks_the_rule_is_refused_in_its_words(case: Case, plane: ControlPlane) -> None:
     with pytest.raises(ApiError) as refusal:
         create(plane, case.refused)
@@ -38,7 +39,7 @@ def test_a_manifest_that_breaks_the_rule_is_refused_in_its_words(case: Case, pla
     assert "some validation rules were not checked" not in str(refusal.value)
 
 
-@pytest.mark.parametrize("case", [*CHANGES, *CACHE_CHANGES], ids=lambda case: case.name)
+@pytest.mark.parametrize("case", [*CHANGES, *CACHE_CHANGES, *ALARMSET_CHANGES], ids=lambda case: case.name)
 def test_a_change_is_refused_in_the_words_of_its_rule(case: ChangeCase, plane: ControlPlane) -> None:
     path = path_of(case.old)
     name = case.old["metadata"]["name"]

@@ -12,10 +12,11 @@ from securebase.api.base import VALIDATIONS, broken_transitions
 from securebase.api.meta import KubernetesObject
 from securebase.api.registry import KINDS
 from securebase.api.schema import structural_schema
+from tests.unit.api.alarmset_rule_cases import ALARMSET_CASES, ALARMSET_CHANGES
 from tests.unit.api.cache_rule_cases import CACHE_CASES, CACHE_CHANGES
 from tests.unit.api.rule_cases import CASES, CHANGES, Case, ChangeCase
 
-ALL: tuple[Case | ChangeCase, ...] = (*CASES, *CACHE_CASES, *CHANGES, *CACHE_CHANGES)
+ALL: tuple[Case | ChangeCase, ...] = (*CASES, *CACHE_CASES, *ALARMSET_CASES, *CHANGES, *CACHE_CHANGES, *ALARMSET_CHANGES)
 Parse = Callable[[dict[str, Any]], KubernetesObject]
 
 
@@ -28,19 +29,19 @@ def messages(schema: dict[str, Any]) -> Iterator[str]:
             yield from messages(child)
 
 
-@pytest.mark.parametrize("case", [*CASES, *CACHE_CASES], ids=lambda case: case.name)
+@pytest.mark.parametrize("case", [*CASES, *CACHE_CASES, *ALARMSET_CASES], ids=lambda case: case.name)
 def test_a_manifest_that_keeps_the_rule_is_accepted(case: Case, parse: Parse) -> None:
     parse(case.passes)
 
 
-@pytest.mark.parametrize("case", [*CASES, *CACHE_CASES], ids=lambda case: case.name)
+@pytest.mark.parametrize("case", [*CASES, *CACHE_CASES, *ALARMSET_CASES], ids=lambda case: case.name)
 def test_a_manifest_that_breaks_the_rule_is_refused_in_its_words(case: Case, parse: Parse) -> None:
     with pytest.raises(ValidationError) as refusal:
         parse(case.refused)
     assert case.message in str(refusal.value)
 
 
-@pytest.mark.parametrize("case", [*CHANGES, *CACHE_CHANGES], ids=lambda case: case.name)
+@pytest.mark.parametrize("case", [*CHANGES, *CACHE_CHANGES, *ALARMSET_CHANGES], ids=lambda case: case.name)
 def test_a_change_is_refused_in_the_words_of_its_rule(case: ChangeCase, parse: Parse) -> None:
     old = parse(case.old)
     assert broken_transitions(old, parse(case.passes)) == []

@@ -143,7 +143,7 @@ class AlarmChange(ApiModel):
             cel=f"""!has(self.periodSeconds) || self.periodSeconds * (has(self.evaluationPeriods) ? self.evaluationPeriods :
                 has(self.datapointsToAlarm) ? self.datapointsToAlarm : 1) <= (self.periodSeconds >= 3600 ? {_WEEK} : {_DAY})""",
             holds=_fits_periods,
-            message="periodSeconds times evaluationPeriods is more than a day (a week for periods of an hour or more), which CloudWatch refuses; lower one",
+            message="periodSeconds by evaluationPeriods is more than a day (a week for periods of an hour or more), which CloudWatch refuses; lower one",
             field=".periodSeconds",
         ),
         Rule(

@@ -88,7 +88,7 @@ class Maintenance(ApiModel):
         Rule(
             cel="!has(self.windows) || self.windows.all(w, size(w) < 19 || w.substring(0, 9) != w.substring(10))",
             holds=lambda maintenance: all(window[:9] != window[10:] for window in maintenance.windows),
-            message="a window starts and ends at the same time; an empty window never opens, give it a length",
+            message="windows of maintenance holds an empty one, which ends when it begins; give it a length",
             field=".windows",
         ),
     )

@@ -90,7 +90,7 @@ SqsArn = Annotated[
 HttpsUrl = Annotated[
     str,
     StringConstraints(min_length=1, max_length=512),
-    Matches(r"^https://[^ @]+$", "an address is written like https://pager.example.com/in, without a login, which all could read"),
+    Matches(r"^https://[^ @]+$", "an endpoint is written like https://pager.example.com/in, without a login, which all could read"),
 ]
 Email = Annotated[str, StringConstraints(min_length=3, max_length=254), Matches(r"^[^@ ]+@[^@ ]+[.][^@ ]+$", "an address is written like ops@example.com")]
 FilterValue = Annotated[

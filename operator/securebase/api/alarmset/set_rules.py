@@ -30,7 +30,7 @@ RULES = (
     Rule(
         cel="!has(self.policy) || !has(self.policy.onDelete) || self.policy.onDelete != 'Snapshot'",
         holds=lambda spec: spec.policy.on_delete != "Snapshot",
-        message="policy.onDelete: Snapshot is for kinds that hold data, alarms have none to keep; use Delete or Retain",
+        message="policy.onDelete is Snapshot, and alarms hold no data to keep; use Delete or Retain",
         field=".policy.onDelete",
     ),
     Rule(
