@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import re
+import zipfile
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
@@ -22,7 +24,8 @@ EXAMPLES = sorted((ROOT / "examples").glob("*.yaml"))
 NAMESPACE, ACCOUNT = "web", "123456789012"
 RELEASE = "securebase-examples"
 BUCKETS = ("securebase-assets", "securebase-portal", "securebase-site", "securebase-site-replica", "securebase-cdn-logs")
-LOG_GROUPS = ("/elasticache/sessions/slow", "/elasticache/sessions/engine")
+FUNCTIONS = ("securebase-orders", "securebase-billing")
+LOG_GROUPS = ("/elasticache/sessions/slow", "/elasticache/sessions/engine", "/securebase/portal", *(f"/aws/lambda/{name}" for name in FUNCTIONS))
 
 parametrized = pytest.mark.parametrize("example", EXAMPLES, ids=lambda path: path.stem)
 
@@ -53,11 +56,39 @@ def platform(other_plane: ControlPlane, endpoint: AwsEndpoint, operator: Operato
         tenant.make_bucket(bucket)
     for log_group in LOG_GROUPS:
         tenant.aws("logs").create_log_group(logGroupName=log_group)
+    make_watched(tenant)
     tenant.aws("route53").create_hosted_zone(Name="example.com", CallerReference="examples")
     tenant.apply(tenant.secret("origin-verify", token="a-token-of-the-example"))
     tenant.kubectl("apply", "-f", str(ROOT / "examples" / "awsaccount.yaml"))
     yield tenant
     remove_tenant(tenant)
+
+
+def make_watched(tenant: Tenant) -> None:
+    """What the alarm sets watch."""
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive:
+        archive.writestr("index.py", "def handler(event, context): return 1")
+    for name in FUNCTIONS:
+        tenant.aws("lambda").create_function(
+            FunctionName=name,
+            Runtime="python3.12",
+            Role=f"arn:aws:iam::{ACCOUNT}:role/f",
+            Handler="index.handler",
+            Code={"ZipFile": packed.getvalue()},
+            Tags={"platform": "securebase"},
+        )
+    tenant.aws("dynamodb").create_table(
+        TableName="securebase-tenants",
+        KeySchema=[{"AttributeName": "id", "KeyType": "HASH"}],
+        AttributeDefinitions=[{"AttributeName": "id", "AttributeType": "S"}],
+        BillingMode="PAY_PER_REQUEST",
+    )
+    tenant.aws("rds").create_db_cluster(
+        DBClusterIdentifier="securebase-main", Engine="aurora-postgresql", MasterUsername="u", MasterUserPassword="of-the-example"
+    )
+    tenant.aws("sqs").create_queue(QueueName="securebase-jobs")
+    tenant.aws("apigateway").create_rest_api(name="securebase-api")
 
 
 @pytest.fixture(scope="module")
