@@ -84,7 +84,9 @@ def as_png(picture: Picture) -> bytes:
     figure.suptitle(picture.title, x=0.01, y=1.0 - head / 4, ha="left", va="top", fontsize=13, fontweight="bold")
     for panel in picture.panels:
         left, width = panel.x / COLUMNS + 0.03, panel.width / COLUMNS - 0.055
-        bottom, height = (1 - head) * (1 - (panel.y + panel.height) / rows) + 0.02, (1 - head) * panel.height / rows - 0.055
+        bottom, height = (1 - head) * (1 - (panel.y + panel.height) / rows), (1 - head) * panel.height / rows
+        margin = 0.9 / (rows + 1.5)  # of one row: room for a title above and times below
+        bottom, height = bottom + margin, height - 2 * margin
         _draw(figure.add_axes((left, bottom, max(width, 0.01), max(height, 0.01))), panel, picture.span)
     made = io.BytesIO()
     figure.savefig(made, format="png")
