@@ -1,4 +1,4 @@
-"""The chart's Grafana dashboard as data: its panels, what each asks of Prometheus, and with which variables."""
+"""The chart's Grafana dashboards as data: its panels, what each asks of Prometheus, and with which variables."""
 
 from __future__ import annotations
 
@@ -30,6 +30,16 @@ class Query:
 def dashboard() -> Mapping[str, Any]:
     found: Mapping[str, Any] = json.loads(DASHBOARD.read_text())
     return found
+
+
+def boards() -> list[Mapping[str, Any]]:
+    """Every dashboard of the chart."""
+    return [json.loads(path.read_text()) for path in sorted(DASHBOARD.parent.glob("*.json"))]
+
+
+def all_queries() -> list[Query]:
+    """Every target of every panel of every dashboard."""
+    return [query for board in boards() for query in queries(board)]
 
 
 def panels(board: Mapping[str, Any]) -> list[Mapping[str, Any]]:

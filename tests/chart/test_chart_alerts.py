@@ -13,6 +13,8 @@ import yaml
 from prometheus_client import CollectorRegistry
 
 from lab.tools import prometheus_is_built, promtool
+from securebase.telemetry.alarm_series import AlarmSeries
+from securebase.telemetry.cache_series import CacheSeries
 from securebase.telemetry.metrics import Metrics
 from tests.chart.conftest import Render, the
 
@@ -23,7 +25,7 @@ CASES = Path(__file__).with_name("alerts.yaml")
 def rules(render: Render, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What Prometheus gets out of the PrometheusRule, as a file."""
     path = tmp_path_factory.mktemp("alerts") / "rules.yaml"
-    documents = render({"metrics": {"prometheusRule": {"enabled": True}}})
+    documents = render({"metrics": {"prometheusRule": {"enabled": True, "cloudWatchAlarms": True}}})
     path.write_text(yaml.safe_dump(the(documents, "PrometheusRule")["spec"]))
     return path
 
@@ -53,6 +55,7 @@ def test_every_alert_has_a_case_that_fires_and_one_that_does_not(rules: Path) ->
 def test_the_rules_name_metrics_and_labels_that_exist(rules: Path) -> None:
     registry = CollectorRegistry()
     Metrics(registry, "test")
-    known = {sample for family in registry.collect() for sample in (family.name, f"{family.name}_total")}
+    families = [*registry.collect(), *CacheSeries().describe(), *AlarmSeries().describe()]
+    known = {sample for family in families for sample in (family.name, f"{family.name}_total")}
     used = set(re.findall(r"securebase_\w+", rules.read_text()))
     assert used <= known

@@ -8,6 +8,7 @@ import subprocess
 from collections.abc import Mapping
 from itertools import combinations
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -17,9 +18,11 @@ from prometheus_client.parser import text_string_to_metric_families
 from lab.cache import Unavailable
 from lab.tools import prometheus_is_built, promtool
 from securebase.core.fields import Impact
+from securebase.telemetry.alarm_series import AlarmReading, AlarmsReading
+from securebase.telemetry.cache_series import CacheReading
 from securebase.telemetry.metrics import Metrics
 from tests.chart.conftest import CHART, Helm, Render, of_kind, the
-from tests.chart.dashboard import DASHBOARD, Query, dashboard, panels, queries
+from tests.chart.dashboard import DASHBOARD, Query, all_queries, boards, dashboard, panels
 
 ON = {"metrics": {"dashboards": {"enabled": True}}}
 OF_THE_TARGET = {"job", "instance"}
@@ -50,6 +53,8 @@ def series() -> Mapping[str, set[str]]:
     metrics.drift_detected(*labels, 1)
     metrics.drift_corrected(*labels, 1)
     metrics.pending(*labels, {Impact.REPLACE: 1})
+    metrics.cache("CacheCluster", "web", "sessions", CacheReading(True, *([1.0] * 10)))
+    metrics.alarms("PerfAlarmSet", "web", "all", AlarmsReading((AlarmReading("api", "critical", "api", "us-east-1", "ALARM"),), {"flapping": 1}))
     families = text_string_to_metric_families(metrics.exposition().decode())
     return {sample.name: set(sample.labels) for family in families for sample in family.samples}
 
@@ -96,7 +101,7 @@ def test_a_misspelt_value_is_refused(run_helm: Helm) -> None:
 
 
 def test_every_expression_is_promql(tool: Path, tmp_path: Path) -> None:
-    rules = [{"record": f"panel:{number}", "expr": query.expression} for number, query in enumerate(queries(dashboard()))]
+    rules = [{"record": f"panel:{number}", "expr": query.expression} for number, query in enumerate(all_queries())]
     path = tmp_path / "panels.yaml"
     path.write_text(yaml.safe_dump({"groups": [{"name": "panels", "rules": rules}]}))
     answer = subprocess.run([tool, "check", "rules", path], capture_output=True, text=True, check=False, timeout=60)
@@ -104,7 +109,7 @@ def test_every_expression_is_promql(tool: Path, tmp_path: Path) -> None:
     assert f"{len(rules)} rules found" in answer.stdout
 
 
-@pytest.mark.parametrize("query", queries(dashboard()), ids=str)
+@pytest.mark.parametrize("query", all_queries(), ids=str)
 def test_an_expression_names_series_and_labels_that_exist(query: Query, series: Mapping[str, set[str]]) -> None:
     used = names(query.expression)
     assert used
@@ -115,7 +120,7 @@ def test_an_expression_names_series_and_labels_that_exist(query: Query, series: 
         assert set(re.findall(r"(\w+)(?:=~|!~|!=|=)", selector)) <= series[name]
 
 
-@pytest.mark.parametrize("query", queries(dashboard()), ids=str)
+@pytest.mark.parametrize("query", all_queries(), ids=str)
 def test_a_legend_names_labels_that_are_left(query: Query) -> None:
     outermost = re.search(r"\bby \(([^)]*)\)", query.expression)
     left = set(outermost[1].split(", ")) if outermost else set()
@@ -123,15 +128,16 @@ def test_a_legend_names_labels_that_are_left(query: Query) -> None:
 
 
 def test_every_metric_of_the_operator_is_shown(series: Mapping[str, set[str]]) -> None:
-    shown = {name for query in queries(dashboard()) for name in names(query.expression)}
+    shown = {name for query in all_queries() for name in names(query.expression)}
     families = {re.sub(r"_(bucket|sum|count|created)$", "", name) for name in series if name.startswith("securebase_")}
     counted = {re.sub(r"_total$", "", name) for name in families}
     assert {name for name in counted if not any(metric.startswith(name) for metric in shown)} == set()
 
 
-def test_variables_are_asked_of_series_that_exist(series: Mapping[str, set[str]]) -> None:
-    asked = {variable["name"]: variable["query"]["query"] for variable in dashboard()["templating"]["list"] if variable["type"] == "query"}
-    assert asked.keys() == {"kind", "namespace"}
+@pytest.mark.parametrize("board", boards(), ids=lambda board: board["uid"])
+def test_variables_are_asked_of_series_that_exist(board: Mapping[str, Any], series: Mapping[str, set[str]]) -> None:
+    asked = {variable["name"]: variable["query"]["query"] for variable in board["templating"]["list"] if variable["type"] == "query"}
+    assert asked.keys() == {"kind", "namespace"} or asked.keys() == {"namespace"}
     for name, query in asked.items():
         found = re.fullmatch(r"label_values\((\w+)(?:\{.*\})?, (\w+)\)", query)
         assert found is not None
@@ -139,8 +145,8 @@ def test_variables_are_asked_of_series_that_exist(series: Mapping[str, set[str]]
         assert found[2] in series[found[1]]
 
 
-def test_a_panel_says_what_it_shows_in_which_unit_from_the_chosen_source() -> None:
-    board = dashboard()
+@pytest.mark.parametrize("board", boards(), ids=lambda board: board["uid"])
+def test_a_panel_says_what_it_shows_in_which_unit_from_the_chosen_source(board: Mapping[str, Any]) -> None:
     assert "id" not in board
     assert len({panel["id"] for panel in board["panels"]}) == len(board["panels"])
     for panel in panels(board):
@@ -149,8 +155,9 @@ def test_a_panel_says_what_it_shows_in_which_unit_from_the_chosen_source() -> No
         assert panel["fieldConfig"]["defaults"]["unit"], panel["title"]
 
 
-def test_no_panel_covers_another() -> None:
-    places = [panel["gridPos"] for panel in dashboard()["panels"]]
+@pytest.mark.parametrize("board", boards(), ids=lambda board: board["uid"])
+def test_no_panel_covers_another(board: Mapping[str, Any]) -> None:
+    places = [panel["gridPos"] for panel in board["panels"]]
     assert all(place["x"] + place["w"] <= 24 for place in places)
     for one, other in combinations(places, 2):
         beside = one["x"] + one["w"] <= other["x"] or other["x"] + other["w"] <= one["x"]
