@@ -107,7 +107,8 @@ def _wait_ready(running: Running, alarms: int) -> None:
 
 
 def _at_rest(running: Running, alarms: int, sweeps: int) -> list[Figure]:
-    running.wait_quiet(INTERVAL / 2, deadline=120)
+    running.until(lambda: _get(running)["status"].get("alarms"), "the alarms to be counted", deadline=INTERVAL * 6, interval=0.5)
+    running.wait_quiet(INTERVAL * 1.5, deadline=180)
     begun, mark = time.time(), running.kubernetes_mark()
     running.until(lambda: len(sweeps_of(running.aws_calls(begun))) > sweeps, f"{sweeps} sweeps", deadline=(sweeps + 4) * INTERVAL * 2, interval=0.5)
     calls = running.aws_calls(begun)

@@ -226,17 +226,35 @@ def _complaint(what: str, waited: float, last: object, ended: Sequence[Child], c
 def free_port() -> int:
     """A loopback port nobody listens on, from below the range the kernel hands to outgoing connections (32768 on Linux).
 
-    A port from that range may be taken by any client between this call and the server's bind.
+    A port from that range may be taken by any client between this call and the server's bind. No other process that asks here gets the same
+    one while this process lives: servers bind seconds later.
     """
+    directory = Path(tempfile.gettempdir()) / f"securebase-ports-{os.getuid()}"
+    directory.mkdir(exist_ok=True)
     for _ in range(200):
-        port = random.randrange(15000, 32000)
+        port = random.SystemRandom().randrange(15000, 32000)
         with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as candidate:
             try:
                 candidate.bind(("127.0.0.1", port))
+                _reserve(directory / str(port))
             except OSError:
                 continue
             return port
     raise OSError(errno.EADDRINUSE, "no free loopback port found in 200 attempts")
+
+
+_RESERVED: list[int] = []
+
+
+def _reserve(path: Path) -> None:
+    """Locked until this process ends; OSError when another one has it."""
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(descriptor)
+        raise
+    _RESERVED.append(descriptor)
 
 
 @contextmanager

@@ -26,7 +26,7 @@ def ours(example: Path) -> list[dict[str, Any]]:
 
 
 def test_there_are_examples() -> None:
-    assert {document["kind"] for example in EXAMPLES for document in ours(example)} == {"AwsAccount", "CacheCluster", "CdnDistribution"}
+    assert {document["kind"] for example in EXAMPLES for document in ours(example)} == {"AwsAccount", "CacheCluster", "CdnDistribution", "PerfAlarmSet"}
 
 
 @parametrized

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -63,7 +64,11 @@ def certificates(tenant: Tenant) -> dict[str, list[str]]:
     """Names covered, by ARN."""
     acm = tenant.aws("acm")
     found = [one["CertificateArn"] for one in acm.list_certificates()["CertificateSummaryList"]]
-    return {arn: sorted(acm.describe_certificate(CertificateArn=arn)["Certificate"]["SubjectAlternativeNames"]) for arn in found}
+    described = {}
+    for arn in found:
+        with suppress(acm.exceptions.ResourceNotFoundException):  # it went since it was listed
+            described[arn] = sorted(acm.describe_certificate(CertificateArn=arn)["Certificate"]["SubjectAlternativeNames"])
+    return described
 
 
 def attached(tenant: Tenant) -> str:

@@ -1,4 +1,7 @@
-"""`securebase report`: every object of the cluster, how it is, what it costs and what would be worth changing. Read from status alone."""
+"""`securebase report`: every object of the cluster, how it is, what it costs, what would be worth changing and what could not be judged.
+
+Read from status alone.
+"""
 
 from __future__ import annotations
 
@@ -34,6 +37,7 @@ class Reported:
     as_of: str
     missing: tuple[str, ...]
     recommendations: tuple[Mapping[str, Any], ...]
+    unjudged: tuple[str, ...]
 
     def as_document(self) -> dict[str, Any]:
         """For `-o json`."""
@@ -46,6 +50,7 @@ class Reported:
             "driftedFields": self.drifted,
             "cost": {"monthlyUsd": _text(self.monthly_usd), "asOf": self.as_of or None, "missing": list(self.missing)},
             "recommendations": [dict(one) for one in self.recommendations],
+            "unjudged": list(self.unjudged),
         }
 
 
@@ -88,6 +93,7 @@ def reported(kind: str, document: Mapping[str, Any]) -> Reported:
         str(cost.get("asOf") or ""),
         tuple(map(str, cost.get("missing") or ())),
         tuple(status.get("recommendations") or ()),
+        tuple(map(str, status.get("unjudged") or ())),
     )
 
 
@@ -109,7 +115,7 @@ def _total(found: Sequence[Reported]) -> dict[str, Any]:
 
 
 def print_report(found: Sequence[Reported], console: Console) -> None:
-    """For a terminal: a line an object, then what is recommended."""
+    """For a terminal: a line an object, then what is recommended, then what could not be judged: silence about it would read as praise."""
     if not found:
         console.print("no objects")
         return
@@ -118,6 +124,9 @@ def print_report(found: Sequence[Reported], console: Console) -> None:
     for one in found:
         for recommended in one.recommendations:
             console.print(Text(f"{one.kind} {one.namespace}/{one.name}: {_recommended(recommended)}", style="cyan"))
+    for one in found:
+        for what in one.unjudged:
+            console.print(Text(f"{one.kind} {one.namespace}/{one.name}: not judged: {what}", style="yellow"))
     total = _total(found)
     unknown = f"; of {total['unknown']} of {total['objects']} objects the cost is unknown" if total["unknown"] else ""
     console.print(f"together {total['monthlyUsd'] or 'unknown'} USD a month{unknown}", markup=False)

@@ -100,7 +100,7 @@ def status(**more: Any) -> dict[str, Any]:
 
 def test_what_a_status_does_not_say_is_unknown() -> None:
     one = reported("CacheCluster", status())
-    assert (one.ready, one.monthly_usd, one.missing, one.recommendations) == ("Unknown", None, (), ())
+    assert (one.ready, one.monthly_usd, one.missing, one.recommendations, one.unjudged) == ("Unknown", None, (), (), ())
     assert one.as_document()["cost"] == {"monthlyUsd": None, "asOf": None, "missing": []}
     assert reported("CacheCluster", {"metadata": {"name": "new"}}).ready == "Unknown"
     assert reported("CacheCluster", status(cost={"monthlyUsd": "about 5"})).monthly_usd is None
@@ -115,6 +115,7 @@ def test_what_a_status_says_is_reported() -> None:
             driftedFields=2,
             cost={"monthlyUsd": "319.74", "asOf": "2026-10-02", "missing": ["group: backups"]},
             recommendations=[recommended],
+            unjudged=["memory: no data in 3 days"],
         ),
     )
     assert one.as_document() == {
@@ -126,6 +127,7 @@ def test_what_a_status_says_is_reported() -> None:
         "driftedFields": 2,
         "cost": {"monthlyUsd": "319.74", "asOf": "2026-10-02", "missing": ["group: backups"]},
         "recommendations": [recommended],
+        "unjudged": ["memory: no data in 3 days"],
     }
 
 
@@ -151,4 +153,18 @@ def test_names_are_never_cut_and_recommendations_follow() -> None:
         "CacheCluster web/cache: TooSmall -> valkey cache.r7g.xlarge (+127.31 USD a month): evictions",
         "CacheCluster web/cache: TooSmall (price of the change unknown): evictions",
         "together 1.00 USD a month; of 1 of 2 objects the cost is unknown",
+    ]
+
+
+def test_what_could_not_be_judged_is_told_with_its_reason_after_what_is_recommended() -> None:
+    console = Console(file=io.StringIO(), width=40, highlight=False, soft_wrap=True)
+    few, none = "hit rate: 120 lookups in 3 days are too few", "memory: no data in 3 days [DatabaseMemoryUsagePercentage]"
+    advised = [{"type": "CheaperEngine", "reason": "20 % less", "engine": "valkey", "monthlyChangeUsd": "-1"}]
+    print_report([reported("CacheCluster", status(unjudged=[few, none])), reported("CacheCluster", status(recommendations=advised))], console)
+    printed = console.file
+    assert isinstance(printed, io.StringIO)
+    assert printed.getvalue().splitlines()[3:-1] == [
+        "CacheCluster web/cache: CheaperEngine (-1.00 USD a month): 20 % less",
+        f"CacheCluster web/cache: not judged: {few}",
+        f"CacheCluster web/cache: not judged: {none}",
     ]

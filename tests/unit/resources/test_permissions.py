@@ -11,7 +11,7 @@ import pytest
 ROOT = Path(__file__).parents[3]
 SOURCES = [ROOT / "operator" / "securebase" / "resources", ROOT / "operator" / "securebase" / "cost"]
 CALL = re.compile(r'"(\w+)",\s*"([a-z]+(?:_[a-z]+)+)"')
-BY_NAME = ("acm", "cloudfront", "cloudwatch", "dynamodb", "ec2", "elasticache", "kms", "logs", "rds", "secretsmanager", "sns", "sqs")
+BY_NAME = ("acm", "cloudfront", "cloudwatch", "dynamodb", "ec2", "elasticache", "kms", "lambda", "logs", "rds", "secretsmanager", "sns", "sqs")
 """Services whose actions are called as their operations are."""
 
 ANOTHER_NAME = {"cloudfront:createdistributionwithtags": "cloudfront:createdistribution"}
