@@ -159,3 +159,17 @@ def test_the_plan_names_what_would_be_made(alarm_set: AlarmSet) -> None:
     manifests = [alarm_set.tenant.account_manifest(), alarm_set.manifest(targets=[{"id": "orders", "type": "Lambda", "name": "orders"}])]
     planned = securebase(alarm_set.tenant, "plan", "-f", "-", "--instance", INSTANCE, stdin="\n---\n".join(map(json.dumps, manifests)))
     assert "alarm-orders_errors" in planned.stdout, planned.stderr
+
+
+def test_a_pattern_that_would_be_refused_is_told_with_its_position_before_the_merge_and_after(alarm_set: AlarmSet) -> None:
+    tenant = alarm_set.tenant
+    tenant.aws("logs").create_log_group(logGroupName="/app")
+    alarm_set.function("orders")
+    wrong = [{"id": "broken", "logGroup": "/app", "pattern": "{ $.level = }", "metric": {"name": "Broken"}}]
+    spec = {"targets": [{"id": "orders", "type": "Lambda", "name": "orders"}], "metricFilters": wrong}
+    manifests = "\n---\n".join(map(json.dumps, [tenant.account_manifest(), alarm_set.manifest(**spec)]))
+    planned = securebase(tenant, "plan", "-f", "-", "--instance", INSTANCE, stdin=manifests)
+    assert planned.returncode == 1 and "filter-broken: filter pattern, character 13" in planned.stdout + planned.stderr
+    alarm_set.apply(**spec)
+    assert "character 13" in tenant.says("Stalled", "True", "InvalidPattern", alarm_set.name)
+    alarm_set.until(lambda: alarm_set.functions_watched() == {"orders"}, "the others to be watched all the same")

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
 from securebase.cli.surroundings import no_intents
-from securebase.core.driver import Depth
+from securebase.core.driver import Checks, Depth
 from securebase.core.errors import ReconcileError
 from securebase.core.kind import Kind
 from securebase.core.observe import make_plan, observe_graph, observe_priors, prunable
-from securebase.core.plan import Plan
+from securebase.core.plan import Action, Plan
 from securebase.runtime.engine import Composed, Request, Sources, compose, owned
 from securebase.runtime.shared import AccountWorld, Process
 
@@ -24,6 +25,7 @@ class Planned:
     name: str
     plan: Plan | None = None
     problem: str = ""
+    refused: tuple[str, ...] = ()
 
     @property
     def title(self) -> str:
@@ -33,7 +35,7 @@ class Planned:
     def troubles(self) -> list[str]:
         """What would keep the operator from carrying it out."""
         held = [f"{step.node.id}: {step.problem.message}" for step in self.plan.steps if step.problem is not None] if self.plan else []
-        return [self.problem, *held] if self.problem else held
+        return [*([self.problem] if self.problem else ()), *held, *self.refused]
 
     def as_document(self) -> dict[str, Any]:
         """For `-o json`."""
@@ -71,7 +73,15 @@ def planned(request: Request, process: Process, sources: Sources, *, search: boo
         plan = make_plan(composed.graph, composed.subject, world, answers, pruned, attributes)
     except ReconcileError as error:
         return Planned(identity.kind, identity.namespace, identity.name, problem=str(error))
-    return Planned(identity.kind, identity.namespace, identity.name, plan)
+    return Planned(identity.kind, identity.namespace, identity.name, plan, refused=tuple(_refused(plan, composed, world)))
+
+
+def _refused(plan: Plan, composed: Composed, world: AccountWorld) -> Iterator[str]:
+    """What would be written and is known to be refused, before anybody tries."""
+    for step in plan.steps:
+        driver = world.driver(step.node.type, step.node.region or composed.subject.region)
+        if step.action in (Action.CREATE, Action.UPDATE, Action.REPLACE) and step.target.desired is not None and isinstance(driver, Checks):
+            yield from (f"{step.node.id}: {wrong}" for wrong in driver.problems(step.target.desired))
 
 
 def _with_inventory(kind: Kind, composed: Composed, world: AccountWorld) -> Composed:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, ClassVar, Generic, Protocol, TypeVar, runtime_checkable
@@ -162,6 +162,14 @@ class Locates(Protocol):
 
     def locatable(self, target: Target[Any]) -> bool:
         """Whether `observe` could look for it: then an absence told before the references were filled in still stands after."""
+
+
+@runtime_checkable
+class Checks(Protocol):
+    """Optional: knows some of what the outside would refuse."""
+
+    def problems(self, desired: Any) -> Iterable[str]:
+        """In words for a person; none where nothing is known to be wrong. Never asks the outside."""
 
 
 @runtime_checkable

@@ -103,8 +103,9 @@ class _Pass:
 
     def _counts(self, result: NodeResult) -> bool:
         """Whether what goes has to wait for it: not for a task, nor for somebody else's resource that no node of ours takes anything from."""
-        alone = not any(result.prior.id in needed for needed in self.graph.needs.values())
-        return not result.task and not (result.prior.role is Role.EXTERNAL and alone)
+        if result.prior.role is not Role.EXTERNAL:
+            return not result.task
+        return any(result.prior.id in needed for needed in self.graph.needs.values())
 
     def _guarded(self, step: Step, act: Callable[[Step], NodeResult]) -> NodeResult:
         """One failure is one result: siblings go on."""

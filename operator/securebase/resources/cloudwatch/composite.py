@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, ClassVar, Final
 
@@ -64,6 +64,10 @@ class CompositeAlarmDriver:
             self._aws.call("cloudwatch", "untag_resource", ResourceARN=arn, TagKeys=gone)
         tags = {key: value for key, value in {**observed.value.tags, **put}.items() if key not in gone}
         return self._written(want, raw, Tagged(observed.owner, tags))
+
+    def problems(self, desired: CompositeAlarm) -> Iterable[str]:
+        """What CloudWatch would refuse, known without asking."""
+        return problems(desired)
 
     def delete(self, target: Target[CompositeAlarm], observed: Observed[CompositeAlarm]) -> None:
         """Gone at once. One a call: DeleteAlarms takes no second composite beside it."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, ClassVar, Final
 
 from securebase.clients.aws import AwsScope, Refusal
@@ -56,6 +56,10 @@ class DashboardDriver:
     def update(self, target: Target[Dashboard], observed: Observed[Dashboard], changes: Sequence[Change]) -> Observed[Dashboard]:
         """Put the whole dashboard anew."""
         return self._put(target)
+
+    def problems(self, desired: Dashboard) -> Iterable[str]:
+        """What CloudWatch would refuse, known without asking."""
+        return problems(desired)
 
     def delete(self, target: Target[Dashboard], observed: Observed[Dashboard]) -> None:
         """Gone at once."""

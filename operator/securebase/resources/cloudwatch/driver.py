@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, ClassVar, Final
 
@@ -80,6 +80,10 @@ class MetricAlarmDriver:
             self._aws.call("cloudwatch", "untag_resource", ResourceARN=arn, TagKeys=gone)
         tags = {key: value for key, value in {**observed.value.tags, **put}.items() if key not in gone}
         return self._written(want, raw, Tagged(observed.owner, tags))
+
+    def problems(self, desired: Alarm) -> Iterable[str]:
+        """What CloudWatch would refuse, known without asking."""
+        return problems(desired)
 
     def delete(self, target: Target[Alarm], observed: Observed[Alarm]) -> None:
         """Gone at once. What a composite is over cannot go before that was changed."""

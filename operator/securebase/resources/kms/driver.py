@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, ClassVar, Final
 
@@ -69,6 +69,10 @@ class KeyStatementDriver:
     def update(self, target: Target[KeyStatement], observed: Observed[KeyStatement], changes: Sequence[Change]) -> Observed[KeyStatement]:
         """Put the statement in the place of its old self."""
         return self._put(target)
+
+    def problems(self, desired: KeyStatement) -> Iterable[str]:
+        """What KMS would refuse, known without asking."""
+        return problems(desired)
 
     def delete(self, target: Target[KeyStatement], observed: Observed[KeyStatement]) -> None:
         """Take the statement out. A key that is gone, or on its way, has nothing to take it from."""

@@ -70,6 +70,10 @@ class MetricFilterDriver:
         """Put the whole filter anew. What it has published stays."""
         return self._put(target, observed.raw or {})
 
+    def problems(self, desired: MetricFilter) -> Iterable[str]:
+        """What CloudWatch Logs would refuse, known without asking."""
+        return problems(desired)
+
     def delete(self, target: Target[MetricFilter], observed: Observed[MetricFilter]) -> None:
         """Gone at once; its metric stays until it expires."""
         group, _, name = observed.external_id.partition(":")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, ClassVar, Final
 
 from securebase.clients.aws import AwsScope, Refusal
@@ -74,6 +74,10 @@ class LogGroupSettingsDriver:
             self._write("associate_kms_key", want, kmsKeyId=want.kms_key)
             raw["kmsKeyId"] = want.kms_key
         return _observed(target, raw)
+
+    def problems(self, desired: LogGroupSettings) -> Iterable[str]:
+        """What CloudWatch Logs would refuse, known without asking."""
+        return problems(desired)
 
     def delete(self, target: Target[LogGroupSettings], observed: Observed[LogGroupSettings]) -> None:
         """Nothing: neither is a group ours to delete, nor is what it was set to before known."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, ClassVar, Final
 
 from securebase.clients.aws import AwsScope, Refusal
@@ -52,6 +52,10 @@ class QueryDefinitionDriver:
     def update(self, target: Target[QueryDefinition], observed: Observed[QueryDefinition], changes: Sequence[Change]) -> Observed[QueryDefinition]:
         """Put the whole definition anew."""
         return self._put(target, {**(observed.raw or {}), "queryDefinitionId": observed.external_id}, {})
+
+    def problems(self, desired: QueryDefinition) -> Iterable[str]:
+        """What CloudWatch Logs would refuse, known without asking."""
+        return problems(desired)
 
     def delete(self, target: Target[QueryDefinition], observed: Observed[QueryDefinition]) -> None:
         """Gone at once."""
