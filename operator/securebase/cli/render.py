@@ -38,6 +38,8 @@ def print_plan(planned: Planned, console: Console) -> None:
     for step in planned.plan.steps:
         if step.action is not Action.NONE:
             _print_step(step, console)
+    for wrong in planned.refused:
+        console.print(Text(f"  ! would be refused: {wrong}", style="red"))
     if planned.plan.is_empty():
         console.print("  nothing would change")
     if planned.plan.hash:

@@ -14,7 +14,7 @@ from securebase.clients.kubernetes import Conflict, Gone, Kubernetes, namespaced
 from securebase.core.driver import Answer, Observed
 from securebase.core.errors import ReconcileError
 from securebase.core.graph import Graph, Node
-from securebase.core.kind import Kind
+from securebase.core.kind import Kind, ObjectRef
 from securebase.core.subject import Subject
 from securebase.resources.cloudwatch.alarm_health import AlarmState, Health, Meaning, Standing, health, untold
 from securebase.resources.cloudwatch.history import Recent
@@ -71,6 +71,7 @@ class _Known:
     meanings: Mapping[str, Meaning] = field(default_factory=dict)
     standings: dict[str, Standing] = field(default_factory=dict)
     health: Health = field(default_factory=Health)
+    refs: frozenset[ObjectRef] = frozenset()
     told_at: float = float("-inf")
 
 
@@ -132,7 +133,7 @@ class AlarmWatch:
         self._publish(entry, known)
         self._announce(entry, before, known, told, recent)
         if isinstance(self._kinds[entry.key.kind], MeansAlarms):
-            self._tell(entry, known, _others(look))
+            self._tell(entry, known, _others(look, self._absent(known)))
 
     def _remembered(self, entry: Entry) -> _Known:
         """What the process before told: it is no news."""
@@ -144,13 +145,18 @@ class AlarmWatch:
         kind = self._kinds[entry.key.kind]
         if known.graph is not look.graph:
             if isinstance(kind, MeansAlarms):
-                known.meanings = kind.alarm_meanings(parsed(kind, entry.body), look.graph)
+                spec = parsed(kind, entry.body)
+                known.meanings, known.refs = kind.alarm_meanings(spec, look.graph), kind.needs(spec, entry.key.namespace).objects_if_there
             else:
                 urgent = set(((entry.status.get("outputs") or {}).get("criticalAlarmNames") or "").split(","))
                 names = {node.id: getattr(node.desired, "name", "") for node in look.graph if node.type in ALARM_TYPES}
                 known.meanings = {node: Meaning("critical" if name in urgent else "warning") for node, name in names.items()}
             known.graph = look.graph
         return known.meanings
+
+    def _absent(self, known: _Known) -> list[str]:
+        """Objects that are referred to and do not exist."""
+        return [f"{ref.kind} {ref.name}" for ref in known.refs if self._objects.get(Key(ref.kind, ref.namespace, ref.name)) is None]
 
     def _happened(self, account: AwsAccountConfig, region: str) -> Recent | None:
         history = self._histories.get((account, region))
@@ -229,9 +235,9 @@ def _standings(nodes: Sequence[Node], look: Look, meanings: Mapping[str, Meaning
             yield node.id, Standing(answer.attributes.get("name", answer.external_id), AlarmState(state), since, meanings[node.id], region)
 
 
-def _others(look: Look) -> dict[str, list[str]]:
+def _others(look: Look, absent: Sequence[str]) -> dict[str, list[str]]:
     """What else the status names of what was just read: targets that are missing, subscriptions that nobody confirmed."""
-    missing, pending = [], set[str]()
+    missing, pending = list(absent), set[str]()
     for node in look.graph:
         answer = look.answers.get(node.id)
         if not isinstance(answer, Observed):

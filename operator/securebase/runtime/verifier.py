@@ -158,7 +158,8 @@ class Verifier:
         """A verdict of before does not stand for ever; where there was none, none is made of nothing."""
         said = any(condition.get("type") == VERIFIED for condition in entry.status.get("conditions") or ())
         entry.verified.verdict = why if said or entry.verified.verdict is not None or why.reason not in ("Paused", "NotVerified") else None
-        self._publish(entry, CacheReading(last_verified=entry.verified.proven_at or None))
+        looked_for = why.reason not in ("Paused", "NotVerified")  # else its age would be taken for a failure
+        self._publish(entry, CacheReading(last_verified=(entry.verified.proven_at or None) if looked_for else None))
 
     def _note(self, entry: Entry, found: Verification, *, writes: bool) -> None:
         known, now = entry.verified, found.figures
