@@ -7,6 +7,7 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import accumulate
 from typing import Any, Final, Protocol, runtime_checkable
 
 from securebase.clients.aws import AwsAccountConfig
@@ -34,6 +35,7 @@ MOVING_SECONDS: Final = 900.0
 """How often status tells of what moves without an alarm that starts or ends."""
 
 NAMED: Final = 20
+LIST_BYTES: Final = 1000
 _STATES: Final = frozenset(state.value for state in AlarmState)
 _LISTED: Final = 5
 
@@ -91,6 +93,7 @@ class AlarmWatch:
         self._kinds, self._objects, self._history_of = kinds, objects, history_of
         self._api, self._events, self._metrics, self._clock = api, events, metrics, clock
         self._lock = threading.Lock()
+        self._of_account: dict[AwsAccountConfig, threading.Lock] = {}
         self._histories: dict[tuple[AwsAccountConfig, str], History] = {}
         self._known: dict[Key, _Known] = {}
 
@@ -98,6 +101,8 @@ class AlarmWatch:
         """These objects were just read. What could not be read stands as it did."""
         with self._lock:
             self._let_go()
+            turn = self._of_account.setdefault(account, threading.Lock())
+        with turn:  # an account that is slow holds up nobody else
             happened: dict[str, Recent | None] = {}
             for look in looks:
                 entry = self._objects.get(look.key)
@@ -113,10 +118,13 @@ class AlarmWatch:
         for key in list(self._known):
             entry = self._objects.get(key)
             if entry is None or entry.deleting or entry.graph is None:
-                del self._known[key]
+                self._known.pop(key, None)
                 self._metrics.forget_alarms(*key)
         used = {entry.account.config for entry in self._objects if entry.account is not None}
-        self._histories = {place: history for place, history in self._histories.items() if place[0] in used}
+        for place in [place for place in list(self._histories) if place[0] not in used]:
+            self._histories.pop(place, None)
+        for account in [account for account, turn in self._of_account.items() if account not in used and not turn.locked()]:
+            del self._of_account[account]
 
     def _take(self, entry: Entry, look: Look, account: AwsAccountConfig, happened: dict[str, Recent | None]) -> None:
         nodes = [node for node in look.graph if node.type in ALARM_TYPES]
@@ -245,7 +253,7 @@ def _others(look: Look, absent: Sequence[str]) -> dict[str, list[str]]:
         if answer.attributes.get("exists") == "false":
             missing.append(node.id.partition("-")[2])
         pending.update(one for one in answer.attributes.get("pending", "").split(",") if one and node.type == "sns/topic")
-    return {"missingTargets": sorted(missing)[:NAMED], "unconfirmedSubscriptions": sorted(pending)[:NAMED]}
+    return {"missingTargets": _fitting(sorted(missing)), "unconfirmedSubscriptions": _fitting(sorted(pending))}
 
 
 def _block(known: _Known) -> dict[str, Any]:
@@ -257,11 +265,17 @@ def _block(known: _Known) -> dict[str, Any]:
             "alarm": counts[AlarmState.ALARM],
             "insufficientData": counts[AlarmState.INSUFFICIENT_DATA],
         },
-        "firing": list(found.firing[:NAMED]),
-        "flapping": list(found.flapping[:NAMED]),
-        "failedActions": list(found.failed_actions[:NAMED]),
-        "noData": list(found.no_data[:NAMED]),
+        "firing": _fitting(found.firing),
+        "flapping": _fitting(found.flapping),
+        "failedActions": _fitting(found.failed_actions),
+        "noData": _fitting(found.no_data),
     }
+
+
+def _fitting(names: Sequence[str]) -> list[str]:
+    """As many names as a status has room for."""
+    lengths = accumulate(len(name) + 3 for name in names)
+    return [name for name, length in zip(names[:NAMED], lengths, strict=False) if length <= LIST_BYTES]
 
 
 def _essence(told: Mapping[str, Any], beside: Mapping[str, Any] | None = None) -> tuple[Any, ...]:

@@ -15,7 +15,8 @@ from securebase.core.outcome import Outcome
 from securebase.core.plan import Action, Plan, Prior
 from securebase.core.subject import NodeResult
 
-LIMIT_BYTES = 60 * 1024
+LIMIT_BYTES = 56 * 1024
+"""What else stands in a status (the names of alarms that fire, and the like) has the rest of the 64 KiB."""
 FULL_ENTRIES = 50
 LISTED_ENTRIES = 500
 PLANNED_CHANGES = 50

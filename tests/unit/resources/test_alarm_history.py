@@ -7,7 +7,10 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any, cast
 
+import pytest
+
 from securebase.clients.aws import AwsScope
+from securebase.core.errors import Transient
 from securebase.resources.cloudwatch.alarm_health import Told, Transition
 from securebase.resources.cloudwatch.history import MOST_PAGES, PAGE, AlarmHistory, told_of, transition_of
 
@@ -108,3 +111,23 @@ def test_lines_whose_data_is_cut_off_are_read_by_their_summary() -> None:
     told = told_of(failed)
     assert told is not None and told.receiver == "arn:aws:sns:us-east-1:1:t" and told.error
     assert told_of(line(NOW, "a", "Action", "Actions suppressed by maintenance")) is None
+
+
+def test_a_refused_look_is_not_repeated_before_its_time() -> None:
+    watching = Watching()
+    watching.scope.lines = [update(NOW - 1)]
+    answered, asked = watching.scope.pages, 0
+
+    def refused(*_: Any, **__: Any) -> Iterator[dict[str, Any]]:
+        nonlocal asked
+        asked += 1
+        raise Transient("Throttling", "slow down")
+
+    watching.scope.pages = refused  # type: ignore[method-assign]
+    for _ in range(5):
+        with pytest.raises(Transient):
+            watching.history.recent(30.0)
+    assert asked == 1
+    watching.scope.pages = answered  # type: ignore[method-assign]
+    watching.now += 30
+    assert len(watching.history.recent(30.0).transitions) == 1

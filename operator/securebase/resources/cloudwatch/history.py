@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from securebase.clients.aws import AwsScope
+from securebase.core.errors import ReconcileError
 from securebase.resources.cloudwatch.alarm_health import DAY, HOUR, Told, Transition
 
 log = logging.getLogger(__name__)
@@ -42,7 +43,8 @@ class AlarmHistory:
         self._aws = aws
         self._clock = clock
         self._lock = threading.Lock()
-        self._read_at = float("-inf")
+        self._tried_at = float("-inf")
+        self._refusal: ReconcileError | None = None
         self._newest = 0.0
         self._seen: dict[tuple[Any, ...], float] = {}
         self._transitions: list[Transition] = []
@@ -52,11 +54,21 @@ class AlarmHistory:
         """What is known once everything that happened since the last look is read; a look at most `max_age` seconds old will do."""
         with self._lock:
             now = self._clock()
-            if now - self._read_at >= max_age:
-                self._look(now)
-                self._read_at = now
+            if now - self._tried_at >= max_age:
+                self._tried_at = now
+                self._refusal = self._tried(now)
+            if self._refusal is not None:
+                raise self._refusal
             self._forget_old(now)
             return Recent(tuple(self._transitions), tuple(self._told.values()))
+
+    def _tried(self, now: float) -> ReconcileError | None:
+        """A look that was refused counts as one: asking again at once would be refused again."""
+        try:
+            self._look(now)
+        except ReconcileError as error:
+            return error
+        return None
 
     def _look(self, now: float) -> None:
         start = self._newest - OVERLAP_SECONDS if self._newest else now - DAY
