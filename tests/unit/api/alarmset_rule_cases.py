@@ -137,7 +137,19 @@ ALARMS = [
         alarm(metric={"name": "CPUUtilization"}, threshold=95),
         alarm(metric={"name": "CPUUtilization"}, threshold=950),
     ),
-    Case("negative threshold", "threshold is below zero", alarm(threshold=0), alarm(threshold=-1)),
+    Case("negative threshold", "holds a threshold below zero", alarm(threshold=0), alarm(threshold=-1)),
+    Case(
+        "negative threshold of a metric of one's own",
+        "holds a threshold below zero",
+        watching(type="Custom", metric=SALES, alarms=[{"id": "refunds", "threshold": -1, "comparison": "LessThan"}]),
+        alarm(threshold=-0.5),
+    ),
+    Case(
+        "percent of a metric of one's own",
+        "the unit of metric is Percent",
+        watching(type="Custom", metric=SALES, alarms=[{"id": "many", "threshold": 101}]),
+        watching(type="Custom", metric=SALES | {"unit": "Percent"}, alarms=[{"id": "many", "threshold": 101}]),
+    ),
     Case("statistic", "a statistic is Average, Sum", alarm(statistic="p99.9"), alarm(statistic="p101")),
     Case(
         "id in an expression",

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import Annotated, ClassVar
 
-from annotated_types import Ge, Le, MaxLen, MinLen
+from annotated_types import Ge, Le, MaxLen
 from pydantic import Field, StringConstraints
 
 from securebase.api.alarmset.scalars import (
     Comparison,
     Dimensions,
     Id,
+    MathId,
     MetricNamespace,
     MetricUnit,
     MissingData,
@@ -21,19 +22,30 @@ from securebase.api.alarmset.scalars import (
     Severity,
     Statistic,
 )
-from securebase.api.base import ApiModel, ListMap, Matches, Rule, Rules
+from securebase.api.base import ApiModel, ListMap, Rule, Rules
 
 _DAY = 86_400
 _WEEK = 7 * _DAY
 
 _PERCENT_METRICS = (
+    "401ErrorRate",
+    "403ErrorRate",
+    "404ErrorRate",
     "4xxErrorRate",
+    "502ErrorRate",
+    "503ErrorRate",
+    "504ErrorRate",
     "5xxErrorRate",
+    "ACUUtilization",
     "BufferCacheHitRatio",
     "CPUUtilization",
     "CacheHitRate",
+    "DatabaseCapacityUsageCountedForEvictPercentage",
+    "DatabaseCapacityUsagePercentage",
+    "DatabaseMemoryUsageCountedForEvictPercentage",
     "DatabaseMemoryUsagePercentage",
     "EngineCPUUtilization",
+    "TotalErrorRate",
 )
 """Metrics that AWS publishes in percent."""
 
@@ -71,9 +83,7 @@ class OwnMetric(ApiModel):
 class MathMetric(ApiModel):
     """One metric of an expression."""
 
-    id: Annotated[
-        str, StringConstraints(min_length=1, max_length=40), Matches(r"^[a-z][a-zA-Z0-9_]*$", "the id of a metric starts with a lower case letter: m1, errors")
-    ]
+    id: MathId
     """Its name in the expression."""
     name: Name
     """Name of the metric."""
@@ -180,17 +190,10 @@ class AlarmChange(ApiModel):
             cel=f"""!has(self.threshold) || !has(self.metric) || self.threshold <= 100.0 ||
                 !(self.metric.name in [{", ".join(f"'{name}'" for name in _PERCENT_METRICS)}])""",
             holds=lambda alarm: alarm.threshold is None or alarm.metric is None or alarm.threshold <= 100 or alarm.metric.name not in _PERCENT_METRICS,
-            message="threshold is over 100, and the metric is in percent; the alarm could never fire",
-            field=".threshold",
-        ),
-        Rule(
-            cel="!has(self.threshold) || self.threshold >= 0.0 || has(self.metric) || has(self.expression)",
-            holds=lambda alarm: alarm.threshold is None or alarm.threshold >= 0 or alarm.metric is not None or alarm.expression is not None,
-            message="threshold is below zero, which no metric of the catalogue ever is; give one of 0 or more",
+            message="threshold is over 100, and the metric is in percent, so it is never passed; give one of 0 to 100",
             field=".threshold",
         ),
     )
 
 
 AlarmChanges = Annotated[tuple[AlarmChange, ...], MaxLen(20), ListMap("id")]
-MathMetrics = Annotated[tuple[MathMetric, ...], MinLen(1), MaxLen(10), ListMap("id")]

@@ -10,6 +10,11 @@ if TYPE_CHECKING:
     from securebase.api.alarmset import PerfAlarmSetSpec
 
 
+def _in_region(arn: str, regions: str) -> str:
+    """CEL: that an ARN is of one of the regions. What is no ARN at all passes: its own grammar refuses it, without an index out of bounds beside it."""
+    return f"(size({arn}.split(':')) < 4 || {arn}.split(':')[3] in [{regions}])"
+
+
 def _topics_are_near(spec: PerfAlarmSetSpec) -> bool:
     near = (spec.region, "us-east-1")
     return spec.region is None or all(arn.split(":")[3] in near for told in spec.notifications for arn in told.topic_arns)
@@ -34,16 +39,16 @@ RULES = (
         field=".policy.onDelete",
     ),
     Rule(
-        cel="""!has(self.region) || !has(self.notifications) || self.notifications.all(n, !has(n.topicArns)
-            || n.topicArns.all(arn, arn.split(':')[3] == self.region || arn.split(':')[3] == 'us-east-1'))""",
+        cel=f"""!has(self.region) || !has(self.notifications) || self.notifications.all(n, !has(n.topicArns)
+            || n.topicArns.all(arn, {_in_region("arn", "self.region, 'us-east-1'")}))""",
         holds=_topics_are_near,
         message="notifications names a topic of another region; an alarm tells topics of its own region only, which are region and, for CloudFront, us-east-1",
         field=".notifications",
     ),
     Rule(
-        cel="""!has(self.notifications) || self.notifications.all(n, !has(n.createTopic)
-            || ((!has(n.createTopic.kmsKeyArn) || !has(self.region) || n.createTopic.kmsKeyArn.split(':')[3] == self.region)
-                && (!has(n.createTopic.usEast1KmsKeyArn) || n.createTopic.usEast1KmsKeyArn.split(':')[3] == 'us-east-1')))""",
+        cel=f"""!has(self.notifications) || self.notifications.all(n, !has(n.createTopic)
+            || ((!has(n.createTopic.kmsKeyArn) || !has(self.region) || {_in_region("n.createTopic.kmsKeyArn", "self.region")})
+                && (!has(n.createTopic.usEast1KmsKeyArn) || {_in_region("n.createTopic.usEast1KmsKeyArn", "'us-east-1'")})))""",
         holds=_keys_are_near,
         message="createTopic names a key of another region than its topic's: kmsKeyArn is of region, usEast1KmsKeyArn of us-east-1",
         field=".notifications",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Annotated, ClassVar, Literal
 
 from annotated_types import MaxLen, MinLen
@@ -52,9 +53,23 @@ def _percent_names() -> str:
     return ", ".join(f"'{type_}': [{', '.join(repr(name) for name in names)}]" for type_, names in _PERCENT_ALARMS.items())
 
 
+def _thresholds(target: Target) -> Iterator[tuple[str, float]]:
+    """Of alarms on the target's own metrics, by the alarm's id."""
+    on_its_own = (alarm for alarm in target.alarms if alarm.metric is None and alarm.expression is None)
+    return ((alarm.id, alarm.threshold) for alarm in on_its_own if alarm.threshold is not None)
+
+
 def _sensible(target: Target) -> bool:
     names = _PERCENT_ALARMS.get(target.type, ())
-    return all(alarm.id not in names or (alarm.threshold or 0) <= 100 for alarm in target.alarms if alarm.metric is None and alarm.expression is None)
+    return all(id not in names or threshold <= 100 for id, threshold in _thresholds(target))
+
+
+def _not_below_zero(target: Target) -> bool:
+    return target.type == "Custom" or all(threshold >= 0 for _, threshold in _thresholds(target))
+
+
+def _within_percent(target: Target) -> bool:
+    return target.metric is None or target.metric.unit != "Percent" or all(threshold <= 100 for _, threshold in _thresholds(target))
 
 
 def _ways(target: Target) -> int:
@@ -125,6 +140,20 @@ class Target(ApiModel):
                 || !(self.type in {{{_percent_names()}}} && a.id in {{{_percent_names()}}}[self.type]))""",
             holds=_sensible,
             message="alarms holds a threshold over 100 for something in percent, which could never fire; give one of 0 to 100",
+            field=".alarms",
+        ),
+        Rule(
+            cel="""self.type == 'Custom' || !has(self.alarms)
+                || self.alarms.all(a, !has(a.threshold) || a.threshold >= 0.0 || has(a.metric) || has(a.expression))""",
+            holds=_not_below_zero,
+            message="alarms holds a threshold below zero, which no metric of the catalogue ever is; give one of 0 or more",
+            field=".alarms",
+        ),
+        Rule(
+            cel="""!has(self.metric) || !has(self.metric.unit) || self.metric.unit != 'Percent' || !has(self.alarms)
+                || self.alarms.all(a, !has(a.threshold) || a.threshold <= 100.0 || has(a.metric) || has(a.expression))""",
+            holds=_within_percent,
+            message="alarms holds a threshold over 100, and the unit of metric is Percent; give one of 0 to 100, or leave the unit out",
             field=".alarms",
         ),
         Rule(
