@@ -70,6 +70,7 @@ def run_large(stage: Stage, alarms: int) -> list[Figure]:
         return [
             Figure(f"alarms_{alarms}_status_bytes", len(status), "bytes", "< 65536"),
             Figure(f"alarms_{alarms}_status_writes", len(writes), "writes"),
+            Figure(f"alarms_{alarms}_bytes_per_status_write", round(sum(write.sent_bytes for write in writes) / len(writes)), "bytes"),
             Figure(f"alarms_{alarms}_resident_mib", round(running.resident_mib(), 1), "MiB"),
         ]
 
@@ -114,7 +115,8 @@ def _at_rest(running: Running, alarms: int, sweeps: int) -> list[Figure]:
     calls = running.aws_calls(begun)
     complete = sweeps_of(calls)[:sweeps]
     reads = [sum(not call.write for call in sweep) for sweep in complete]
-    say(f"  reads by sweep: {reads}; one of them: {dict(Counter(call.operation for call in complete[-1]))}")
+    say(f"  reads by sweep: {reads}; the largest: {dict(Counter(call.operation for call in complete[reads.index(max(reads))]))}")
+    say(f"  beside DescribeAlarms: {[dict(Counter(call.operation for call in sweep if call.operation != 'DescribeAlarms')) for sweep in complete]}")
     describe = [sum(call.operation == "DescribeAlarms" for call in sweep) for sweep in complete]
     return [
         Figure(f"alarms_{alarms}_reads_per_sweep", statistics.median(reads), "calls", "<= 12"),

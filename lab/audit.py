@@ -8,12 +8,18 @@ from dataclasses import dataclass
 from pathlib import Path
 
 # No stage RequestReceived: one line per request, written when its response has been sent (or a panic ended it). Requests that the
-# control plane's own components make in the background (leases, health) are kept too: the reader decides what to leave out.
+# control plane's own components make in the background (leases, health) are kept too: the reader decides what to leave out. Bodies
+# are kept of status writes only, for their size.
 POLICY = """\
 apiVersion: audit.k8s.io/v1
 kind: Policy
 omitStages: [RequestReceived, ResponseStarted]
 rules:
+- level: Request
+  verbs: [patch, update]
+  resources:
+  - group: securebase.io
+    resources: ["*/status"]
 - level: Metadata
 """
 
@@ -22,7 +28,8 @@ _WRITES = frozenset({"create", "update", "patch", "delete", "deletecollection"})
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One finished request to the API server. `subresource` is empty for the object itself, `status`, `token`, `finalizers` and so on."""
+    """One finished request to the API server. `subresource` is empty for the object itself, `status`, `token`, `finalizers` and so on.
+    `sent_bytes` is the size of the body as compact JSON, known for status writes of our kinds and 0 for everything else."""
 
     user: str
     verb: str
@@ -34,6 +41,7 @@ class Request:
     code: int
     user_agent: str
     dry_run: bool
+    sent_bytes: int = 0
 
     @property
     def is_write(self) -> bool:
@@ -88,5 +96,6 @@ def _request(event: dict[str, object]) -> Request:
                 code=int(code),
                 user_agent=str(event.get("userAgent", "")),
                 dry_run="dryRun=" in uri,
+                sent_bytes=len(json.dumps(event["requestObject"], separators=(",", ":"))) if "requestObject" in event else 0,
             )
     raise ValueError(f"not an audit event: {sorted(event)}")
