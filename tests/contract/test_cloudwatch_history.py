@@ -36,3 +36,23 @@ def test_more_than_a_page_is_read_and_other_regions_are_not(lab: Lab) -> None:
         lab.control.alarm_state(lab.account, "us-east-1", "flaps", ("ALARM", "OK")[number % 2], at=begun + timedelta(seconds=20 * number))
     assert len(AlarmHistory(lab.scope("us-east-1"), lab.clock).recent().transitions) == 130
     assert AlarmHistory(lab.scope("eu-west-1"), lab.clock).recent().transitions == ()
+
+
+def test_a_storm_that_is_known_is_not_read_again(lab: Lab) -> None:
+    alarm(lab, "flaps")
+    begun = datetime.now(UTC) - timedelta(seconds=20)
+    for number in range(250):
+        lab.control.alarm_state(lab.account, "us-east-1", "flaps", ("ALARM", "OK")[number % 2], at=begun + timedelta(milliseconds=40 * number))
+    history = AlarmHistory(lab.scope("us-east-1"), lab.clock)
+    assert len(history.recent().transitions) == 250
+    before = _looks(lab)
+    assert len(history.recent().transitions) == 250
+    assert _looks(lab) - before == 1
+    lab.control.alarm_state(lab.account, "us-east-1", "flaps", "ALARM", at=begun + timedelta(seconds=15))
+    before = _looks(lab)
+    assert len(history.recent().transitions) == 251
+    assert _looks(lab) - before == 2
+
+
+def _looks(lab: Lab) -> int:
+    return len(lab.control.log.records(lambda call: call.operation == "DescribeAlarmHistory" and call.account == lab.account))

@@ -80,7 +80,9 @@ class AlarmHistory:
         self._seen = {line: at for line, at in seen.items() if at >= self._newest - OVERLAP_SECONDS}
 
     def _lines(self, start: float) -> Iterator[Mapping[str, Any]]:
-        """Newest first, so that a bounded read has what counts; without those of the last look."""
+        """Newest first, so that a bounded read has what counts; without those of the last look. A page without anything new ends it: after a storm
+        the overlap alone is many pages.
+        """
         pages = self._aws.pages(
             "cloudwatch",
             "describe_alarm_history",
@@ -90,7 +92,11 @@ class AlarmHistory:
             MaxRecords=PAGE,
         )
         for number, page in enumerate(itertools.islice(pages, MOST_PAGES), 1):
-            yield from (line for line in page.get("AlarmHistoryItems", []) if _identity(line) not in self._seen)
+            lines = page.get("AlarmHistoryItems", [])
+            new = [line for line in lines if _identity(line) not in self._seen]
+            yield from new
+            if lines and not new:
+                return
             if number == MOST_PAGES and page.get("NextToken"):
                 log.warning("more happened to the alarms in %s of account %s than is read at once", self._aws.region, self._aws.account_id)
 
