@@ -99,7 +99,9 @@ def build(settings: Settings, redactor: Redactor) -> Parts:
 
     def outputs_of(ref: ObjectRef) -> dict[str, str] | None:
         entry = objects.get(Key(ref.kind, ref.namespace, ref.name))
-        return dict(entry.status.get("outputs") or {}) if entry is not None else None
+        if entry is None or (entry.deleting and not entry.status.get("outputs")):  # what is on its way out lets go of those who use it
+            return None
+        return dict(entry.status.get("outputs") or {})
 
     sources = ClusterSources(api, outputs_of, redactor.register)
     kinds = {kind.kind: kind for kind in KINDS}

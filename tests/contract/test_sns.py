@@ -8,13 +8,17 @@ from functools import partial
 from typing import Any
 from uuid import uuid4
 
+import boto3
 import pytest
 
-from securebase.core.driver import Depth, Observed, Target
+from lab.aws.endpoint import AwsEndpoint
+from securebase.core.driver import Depth, Observed, State, Target
 from securebase.core.errors import Denied
-from securebase.core.graph import Ref
+from securebase.core.graph import Ref, Role
 from securebase.core.identity import OWNER_TAG
 from securebase.resources.sns.driver import TopicDriver
+from securebase.resources.sns.given import EVERY, GivenTopicDriver
+from securebase.resources.sns.given_model import GivenTopic
 from securebase.resources.sns.model import Topic
 from securebase.resources.sns.policy import PUBLISHERS_SID
 from tests.contract.harness import Contract, Lab, check_contract, delete, differences, eventually, in_sync, observe, settled, write
@@ -204,3 +208,89 @@ def test_a_sweep_reads_lists(lab: Lab) -> None:
     assert per_sweep <= 2 + 3 + 2 + 0.2, "two lists, three topics and the tags of two in their turn, the index once"
     delete(driver, targets[0])
     assert driver.observe(targets, Depth.SWEEP)[targets[0].key] is None
+
+
+def given(lab: Lab, arn: str) -> tuple[GivenTopicDriver, Target[GivenTopic]]:
+    driver = GivenTopicDriver(lab.scope("us-east-1"), lab.clock)
+    return driver, lab.target(driver.type, GivenTopic(arn), role=Role.EXTERNAL)
+
+
+def told(lab: Lab, arn: str, depth: Depth = Depth.FRESH) -> Observed[GivenTopic]:
+    """What a process that never saw the topic says; by its id alone it says the same."""
+    driver, target = given(lab, arn)
+    seen = observe(driver, target, depth)
+    assert seen is not None and seen.external_id == arn
+    assert observe(driver, replace(target, desired=None, external_id=arn), depth) == seen
+    return seen
+
+
+@pytest.mark.parametrize("depth", list(Depth))
+@PLAIN
+def test_a_given_topic_says_whether_alarms_get_through(lab: Lab, depth: Depth) -> None:
+    client = lab.raw("sns")
+    arn = client.create_topic(Name="ops")["TopicArn"]
+    seen = told(lab, arn, depth)
+    assert (seen.state, seen.message, dict(seen.attributes)) == (State.READY, "", {"exists": "true", "writable": "true"}), "the policy a topic is born with"
+    statement = {"Sid": "a", "Effect": "Allow", "Principal": {"Service": "events.amazonaws.com"}, "Action": "sns:Publish", "Resource": arn}
+    client.set_topic_attributes(TopicArn=arn, AttributeName="Policy", AttributeValue=json.dumps({"Version": "2012-10-17", "Statement": [statement]}))
+    seen = told(lab, arn, depth)
+    assert (seen.state, seen.reason, seen.attributes["writable"]) == (State.PENDING, "TopicNotWritable", "false")
+    assert arn in seen.message and "cloudwatch.amazonaws.com" in seen.message and lab.account in seen.message
+    statement["Principal"] = {"Service": "cloudwatch.amazonaws.com"}
+    client.set_topic_attributes(TopicArn=arn, AttributeName="Policy", AttributeValue=json.dumps({"Version": "2012-10-17", "Statement": [statement]}))
+    client.set_topic_attributes(TopicArn=arn, AttributeName="KmsMasterKeyId", AttributeValue="alias/aws/sns")
+    seen = told(lab, arn, depth)
+    assert (seen.state, seen.reason) == (State.PENDING, "TopicKey") and arn in seen.message and "customer key" in seen.message
+    client.delete_topic(TopicArn=arn)
+    seen = told(lab, arn, depth)
+    assert (seen.state, seen.reason, seen.attributes["exists"]) == (State.PENDING, "TopicMissing", "false")
+
+
+@pytest.mark.parametrize("depth", list(Depth))
+@PLAIN
+def test_a_given_topic_that_cannot_be_read_is_told_softly(lab: Lab, depth: Depth) -> None:
+    arn = lab.raw("sns").create_topic(Name="ops")["TopicArn"]
+    for code, status in (("AuthorizationError", 403), ("InternalError", 500)):
+        lab.control.fail("sns", "GetTopicAttributes", code, status, account=lab.account)
+        seen = told(lab, arn, depth)
+        assert (seen.state, seen.reason, seen.attributes["writable"]) == (State.READY, "", "unknown")
+        assert "cannot be checked" in seen.message and arn in seen.message
+        lab.control.clear_rules()
+
+
+@PLAIN
+def test_a_topic_of_another_account_shows_its_policy_to_whom_it_lets(lab: Lab, aws_endpoint: AwsEndpoint) -> None:
+    other = f"{int(lab.account) ^ 1:012d}"
+    client = boto3.client("sns", "us-east-1", endpoint_url=aws_endpoint.url, aws_access_key_id=other, aws_secret_access_key="lab")
+    arn = client.create_topic(Name="ops")["TopicArn"]
+    assert "cannot be checked" in told(lab, arn).message, "the policy a topic is born with shows itself to its owner only"
+    read = {"Sid": "read", "Effect": "Allow", "Principal": {"AWS": lab.account}, "Action": "SNS:GetTopicAttributes", "Resource": arn}
+
+    def lets(*statements: dict[str, Any]) -> Observed[GivenTopic]:
+        client.set_topic_attributes(TopicArn=arn, AttributeName="Policy", AttributeValue=json.dumps({"Version": "2012-10-17", "Statement": statements}))
+        return told(lab, arn)
+
+    assert lets(read).reason == "TopicNotWritable"
+    publish = {"Sid": "publish", "Effect": "Allow", "Principal": {"Service": "cloudwatch.amazonaws.com"}, "Action": "SNS:Publish", "Resource": arn}
+    assert lets(read, publish | {"Condition": {"StringEquals": {"aws:SourceAccount": other}}}).reason == "TopicNotWritable"
+    assert lets(read, publish | {"Condition": {"StringEquals": {"aws:SourceAccount": lab.account}}}).state is State.READY
+    assert told(lab, f"{arn}-2").reason == "TopicMissing"
+
+
+@PLAIN
+def test_given_topics_are_read_every_tenth_sweep(lab: Lab) -> None:
+    arns = [lab.raw("sns").create_topic(Name=name)["TopicArn"] for name in ("ops", "pager")]
+    driver, _ = given(lab, arns[0])
+    targets = [lab.target(driver.type, GivenTopic(arn), role=Role.EXTERNAL) for arn in (*arns, *arns)]
+    mark = len(lab.control.log.reads())
+    for _ in range(EVERY):
+        lab.clock.advance(60.0)
+        driver.observe(targets, Depth.SWEEP)
+    assert len(lab.control.log.reads()) - mark == len(arns)
+    lab.raw("sns").delete_topic(TopicArn=arns[0])
+    lab.clock.advance(60.0)
+    answers = driver.observe(targets, Depth.SWEEP)
+    assert [getattr(answers[target.key], "reason", None) for target in targets] == ["TopicMissing", "", "TopicMissing", ""]
+    lab.control.fail("sns", "GetTopicAttributes", "InternalError", 500, account=lab.account)
+    lab.clock.advance(60.0)
+    assert [getattr(found, "reason", None) for found in driver.observe(targets, Depth.FRESH).values()] == ["TopicMissing", "", "TopicMissing", ""]

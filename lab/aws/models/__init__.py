@@ -27,5 +27,5 @@ def all_models(lab: Lab) -> list[Model]:
     """In the order they are asked. Tagging comes last: it learns from the others' answers."""
     elasticache = ElastiCache(lab)
     apart: list[Model] = [elasticache, Ec2(lab, elasticache.security_group_users), SecretsManager(lab)]
-    monitoring: list[Model] = [CloudWatch(lab), Logs(lab), LogGroups(lab), LogQueries(lab), Sns(), SnsSubscriptions(lab), Kms(lab)]
+    monitoring: list[Model] = [CloudWatch(lab), Logs(lab), LogGroups(lab), LogQueries(lab), Sns(lab), SnsSubscriptions(lab), Kms(lab)]
     return [Sessions(lab), Account(lab), CloudFront(lab), Acm(lab), Route53(lab), *monitoring, Discovery(lab), S3(), *apart, Tagging(lab)]

@@ -80,6 +80,7 @@ class Node:
     guards   pruning it takes data or traffic away: needs approval
     lingers  on deletion it goes among the last, not before what it refers to (a bucket's permission for a distribution still serving)
     named    found by a name that refers to nothing: it is read together with what it refers to, not after it
+    whole    made of everything that was found: what exists of it is not changed while the composition is incomplete, lest it lose what could not be looked up
     task     done once and then forgotten (an invalidation): never counts against readiness, leaves the graph when acknowledged
     """
 
@@ -93,6 +94,7 @@ class Node:
     task: bool = False
     lingers: bool = False
     named: bool = False
+    whole: bool = False
 
     def dependencies(self) -> frozenset[str]:
         """Ids of the nodes this one needs."""

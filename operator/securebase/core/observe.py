@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Final
 
 from securebase.core.driver import Answer, Depth, Observed, Target
-from securebase.core.errors import ReconcileError, Transient
+from securebase.core.errors import ReconcileError, Transient, Waiting
 from securebase.core.graph import Attributes, Graph, Known, Node, Role, resolve
-from securebase.core.plan import Plan, Prior, gated, node_step, prune_step
+from securebase.core.plan import Action, Plan, Prior, Step, gated, node_step, prune_step
 from securebase.core.subject import Subject, World
 
 log = logging.getLogger(__name__)
+LOOKED_UP_AGAIN_SECONDS: Final = 15.0
+"""Until an object is looked at again of which something could not be looked up."""
 
 
 def targets_of(graph: Graph, subject: Subject, attributes: Attributes, nodes: Iterable[Node] | None = None) -> dict[str, Target[Any]]:
@@ -89,12 +92,22 @@ def make_plan(
     """The plan of one object, gates put on."""
     now = datetime.fromtimestamp(world.now(), UTC)
     steps = [
-        node_step(node, target_of(node, subject, attributes), answers.get(node.id), subject.prior.get(node.id), subject.policy, subject.key) for node in graph
+        _unless_partial(
+            node_step(node, target_of(node, subject, attributes), answers.get(node.id), subject.prior.get(node.id), subject.policy, subject.key), graph
+        )
+        for node in graph
     ]
     leaving = prunable(graph, subject)
     for name in sorted(leaving, key=lambda name: -leaving[name].wave):
         steps.append(prune_step(leaving[name], prior_target(leaving[name], subject), pruned.get(name)))
     return gated(Plan(tuple(steps)), subject.policy, now, subject.approved, granted)
+
+
+def _unless_partial(step: Step, graph: Graph) -> Step:
+    if graph.complete or not step.node.whole or step.action is not Action.UPDATE:
+        return step
+    why = "not changed while something it is made of could not be looked up: it would lose what was not found"
+    return replace(step, action=Action.HOLD, changes=(), problem=Waiting("LookupIncomplete", why, LOOKED_UP_AGAIN_SECONDS))
 
 
 def prior_target(prior: Prior, subject: Subject) -> Target[Any]:

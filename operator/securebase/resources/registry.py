@@ -43,6 +43,7 @@ from securebase.resources.route53.validation import ValidationRecordDriver
 from securebase.resources.s3.driver import BucketDriver, PolicyStatementDriver
 from securebase.resources.secretsmanager.driver import ManagedSecretDriver
 from securebase.resources.sns.driver import TopicDriver
+from securebase.resources.sns.given import GivenTopicDriver
 
 DriverFactory = Callable[[AwsScope, Callable[[], float]], Driver]
 
@@ -113,6 +114,7 @@ _CLASSES: tuple[DriverClass, ...] = (
     BucketDriver,
     PolicyStatementDriver,
     TopicDriver,
+    GivenTopicDriver,
     ManagedSecretDriver,
     SecurityGroupDriver,
     SubnetGroupDriver,

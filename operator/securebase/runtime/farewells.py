@@ -83,8 +83,9 @@ class Farewells:
         if farewell.done:
             self.effects.let_go(entry)
             return None
-        acknowledged, outputs = entry.status.get("acknowledged") or {}, entry.status.get("outputs") or {}
-        written = Written(farewell.results, None, outputs, account.config.account_id, subject.region, acknowledged)
+        acknowledged = entry.status.get("acknowledged") or {}
+        # Outputs go first: an alarm that somebody else's composite names cannot be deleted until that one stops using it.
+        written = Written(farewell.results, None, {}, account.config.account_id, subject.region, acknowledged)
         return self.effects.record(kind, entry, of_farewell(farewell), written)
 
     def _retain(self, entry: Entry) -> None:

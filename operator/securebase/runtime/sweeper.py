@@ -65,19 +65,21 @@ class Sweeper:
         now, world = self.clock(), self.process.world(account, _no_intents)
         chosen: list[_Swept] = []
         wanted: list[Key] = []
+        restless: set[Key] = set()
         for entry in entries:
             entry.swept_at = now
             if entry.graph is None or entry.subject is None or entry.subject.policy.mode is Mode.PAUSED:
                 continue
-            if entry.settled:
-                chosen.append(_Swept(entry.key, entry.graph, entry.subject))
-            else:
+            if not entry.settled:
+                restless.add(entry.key)
                 wanted.append(entry.key)
+            if entry.settled or any(node.role is Role.EXTERNAL for node in entry.graph):  # sweeps count who of others' is gone, at rest or not
+                chosen.append(_Swept(entry.key, entry.graph, entry.subject))
         answers, attributes, heard = self._observe(chosen, world)
         if self.alarms is not None:
             self.alarms.saw(account.config, [Look(swept.key, swept.graph, swept.subject, answers[swept.key]) for swept in chosen])
         claimed: set[tuple[str, str]] = set()
-        for swept in chosen:
+        for swept in (one for one in chosen if one.key not in restless):
             plan = make_plan(swept.graph, swept.subject, world, answers[swept.key], {}, attributes[swept.key])
             if swept.graph.outdated(attributes[swept.key]) or ((differing := _differing(plan)) and not _left_to_another(differing, swept.subject, claimed)):
                 wanted.append(swept.key)

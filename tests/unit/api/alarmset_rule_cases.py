@@ -36,6 +36,11 @@ def alarm(**change: Any) -> Manifest:
     return watching(name="orders", alarms=[{"id": "errors"} | change])
 
 
+def own(**change: Any) -> Manifest:
+    """One alarm on a metric of one's own."""
+    return watching(type="Custom", metric=SALES, alarms=[{"id": "a", "threshold": 1} | change])
+
+
 def told(**notification: Any) -> Manifest:
     return alarms(notifications=[{"severity": "critical"} | notification])
 
@@ -102,8 +107,43 @@ TARGETS = [
     ),
 ]
 
+PERIODS = [
+    Case("fine period of AWS", "a period of 10, 20 or 30 seconds", alarm(periodSeconds=60), alarm(periodSeconds=30)),
+    Case(
+        "fine period of one metric",
+        "a period of 10, 20 or 30 seconds",
+        alarm(id="own", metric=SALES, threshold=1, periodSeconds=10),
+        alarm(id="own", metric={"name": "Errors", "namespace": "AWS/Lambda"}, threshold=1, periodSeconds=10),
+    ),
+    Case(
+        "fine period of an expression",
+        "a period of 10, 20 or 30 seconds",
+        alarm(id="own", expression="a", metrics=[{"id": "a"} | SALES], threshold=1, periodSeconds=20),
+        alarm(id="own", expression="a", metrics=[{"id": "a", "name": "Errors"}], threshold=1, periodSeconds=20),
+    ),
+    Case(
+        "fine period of a custom metric of AWS",
+        "a period of 10, 20 or 30 seconds",
+        own(periodSeconds=20),
+        watching(type="Custom", metric={"namespace": "AWS/Billing", "name": "x"}, alarms=[{"id": "a", "threshold": 1, "periodSeconds": 20}]),
+    ),
+]
+
 ALARMS = [
-    Case("period of an alarm", "periodSeconds is 10, 20, 30 or a multiple of 60", alarm(periodSeconds=30), alarm(periodSeconds=45)),
+    Case(
+        "statistic of an alarm that is an expression",
+        "alarms holds a statistic for an alarm of the catalogue that is an expression",
+        watching(type="ApiGatewayRest", name="api", alarms=[{"id": "latency-p95", "statistic": "p99"}]),
+        watching(type="ApiGatewayRest", name="api", alarms=[{"id": "rate-5xx", "statistic": "p99"}]),
+    ),
+    Case(
+        "statistic beside an expression",
+        "statistic is of one metric, and an expression has several",
+        alarm(id="own", expression="a", metrics=[{"id": "a", "name": "Errors", "statistic": "Sum"}], threshold=1),
+        alarm(id="own", expression="a", metrics=[{"id": "a", "name": "Errors"}], threshold=1, statistic="Sum"),
+    ),
+    Case("period of an alarm", "periodSeconds is 10, 20, 30 or a multiple of 60", own(periodSeconds=30), alarm(periodSeconds=45)),
+    *PERIODS,
     Case(
         "M of N of an alarm set",
         "datapointsToAlarm is more than evaluationPeriods; the alarm could never fire",
@@ -206,6 +246,18 @@ NOTICES = [
         "windows of maintenance holds an empty one",
         quiet(windows=["sun:03:00-sun:05:00"]),
         quiet(windows=["sun:03:00-sun:03:00"]),
+    ),
+    Case(
+        "maintenance windows without a clock",
+        "windows of maintenance go by the calls of sweeps a minute apart",
+        alarms(maintenance={"windows": ["sun:03:00-sun:05:00"]}, policy={"interval": "60s"}),
+        alarms(maintenance={"windows": ["sun:03:00-sun:05:00"]}, policy={"interval": "61s"}),
+    ),
+    Case(
+        "maintenance windows with a sweep an hour",
+        "windows of maintenance go by the calls of sweeps a minute apart",
+        alarms(maintenance={"suppressorAlarm": "deploy"}, policy={"interval": "1h"}),
+        alarms(maintenance={"windows": ["sun:03:00-sun:05:00"]}, policy={"interval": "1h"}),
     ),
 ]
 

@@ -42,7 +42,10 @@ def test_a_set_as_reviewed() -> None:
 @pytest.mark.parametrize(
     ("alarm", "usd"),
     [
-        ({"id": "own", "metric": {"name": "Fast"}, "threshold": 1, "periodSeconds": 10}, {"alarm standard": "0.30", "alarm high-resolution": "0.30"}),
+        (
+            {"id": "own", "metric": {"namespace": "Shop", "name": "Fast"}, "threshold": 1, "periodSeconds": 10},
+            {"alarm standard": "0.30", "alarm high-resolution": "0.30"},
+        ),
         ({"id": "errors", "anomaly": {"bandwidth": 2}}, {"alarm standard": "0.50"}),
         ({"id": "errors", "enabled": False}, {"alarm standard": "0.20"}),
         (

@@ -114,9 +114,9 @@ class AlarmChange(ApiModel):
     threshold: float | None = None
     """Where the alarm begins, in the metric's unit."""
     statistic: Statistic | None = None
-    """Statistic of the metric: Average, Sum, Minimum, Maximum, SampleCount, p95, tm90."""
+    """Statistic of the metric: Average, Sum, Minimum, Maximum, SampleCount, p95, tm90. Those of an expression stand in `metrics`."""
     period_seconds: Period | None = None
-    """Length of one period: 10, 20, 30 or a multiple of 60."""
+    """Length of one period: a multiple of 60; on a metric of your own 10, 20 and 30 too."""
     evaluation_periods: Periods | None = None
     """N of M of N: how many periods are looked at."""
     datapoints_to_alarm: Periods | None = None
@@ -185,6 +185,12 @@ class AlarmChange(ApiModel):
             holds=lambda alarm: alarm.anomaly is None or alarm.expression is None,
             message="an anomaly band is around one metric; leave expression out",
             field=".anomaly",
+        ),
+        Rule(
+            cel="!has(self.statistic) || !has(self.expression)",
+            holds=lambda alarm: alarm.statistic is None or alarm.expression is None,
+            message="statistic is of one metric, and an expression has several; give each its own in metrics",
+            field=".statistic",
         ),
         Rule(
             cel=f"""!has(self.threshold) || !has(self.metric) || self.threshold <= 100.0 ||

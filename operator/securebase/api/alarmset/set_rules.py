@@ -31,7 +31,21 @@ def _queries_have_targets(spec: PerfAlarmSetSpec) -> bool:
     return all(query.target is None or query.target in known for query in spec.queries)
 
 
+def _clock_runs(spec: PerfAlarmSetSpec) -> bool:
+    """The metric that windows are told by is made of our own sweeps, and CloudWatch has it by the minute."""
+    return spec.maintenance is None or not spec.maintenance.windows or spec.policy.interval.seconds <= _CLOCK_SECONDS
+
+
+_CLOCK_SECONDS = 60
+
 RULES = (
+    Rule(
+        cel="""!has(self.maintenance) || !has(self.maintenance.windows) || size(self.maintenance.windows) == 0
+            || !has(self.policy) || !has(self.policy.interval) || self.policy.interval.matches('^(1m|60s|[1-5]?[0-9]s)$')""",
+        holds=_clock_runs,
+        message="windows of maintenance go by the calls of sweeps a minute apart; make policy.interval 1m or shorter, or give a suppressorAlarm",
+        field=".maintenance",
+    ),
     Rule(
         cel="!has(self.policy) || !has(self.policy.onDelete) || self.policy.onDelete != 'Snapshot'",
         holds=lambda spec: spec.policy.on_delete != "Snapshot",

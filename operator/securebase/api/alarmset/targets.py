@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Annotated, ClassVar, Literal
 
 from annotated_types import MaxLen, MinLen
 from pydantic import StringConstraints
 
-from securebase.api.alarmset.alarms import AlarmChanges, OwnMetric
+from securebase.api.alarmset.alarms import AlarmChange, AlarmChanges, OwnMetric
 from securebase.api.alarmset.scalars import Id
 from securebase.api.base import ApiModel, ListMap, MapBounds, Rule, Rules
 from securebase.api.scalars import ObjectName
@@ -22,6 +22,13 @@ _PERCENT_ALARMS = {
     "ElastiCache": ("engine-cpu", "memory", "memory-critical", "hit-rate"),
     "CloudFront": ("errors-5xx", "errors-4xx", "hit-rate"),
 }
+
+_MATHS_ALARMS = {
+    "ApiGatewayRest": ("rate-5xx", "rate-4xx"),
+    "ApiGatewayHttp": ("rate-5xx", "rate-4xx"),
+    "DynamoDB": ("read-throttles", "write-throttles"),
+}
+"""Alarms of the catalogue that are an expression."""
 
 
 class TargetRef(ApiModel):
@@ -49,8 +56,9 @@ class Selector(ApiModel):
     )
 
 
-def _percent_names() -> str:
-    return ", ".join(f"'{type_}': [{', '.join(repr(name) for name in names)}]" for type_, names in _PERCENT_ALARMS.items())
+def _names(alarms: Mapping[str, Sequence[str]]) -> str:
+    """A map of CEL."""
+    return f"{{{', '.join(f'{type_!r}: {list(names)!r}' for type_, names in alarms.items())}}}"
 
 
 def _thresholds(target: Target) -> Iterator[tuple[str, float]]:
@@ -70,6 +78,27 @@ def _not_below_zero(target: Target) -> bool:
 
 def _within_percent(target: Target) -> bool:
     return target.metric is None or target.metric.unit != "Percent" or all(threshold <= 100 for _, threshold in _thresholds(target))
+
+
+def _is_own(namespace: str | None) -> bool:
+    return namespace is not None and not namespace.startswith("AWS/")
+
+
+def _short_periods_fit(target: Target) -> bool:
+    return all(alarm.period_seconds is None or alarm.period_seconds >= 60 or _is_on_own(alarm, target) for alarm in target.alarms)
+
+
+def _is_on_own(alarm: AlarmChange, target: Target) -> bool:
+    if alarm.expression is not None:
+        return all(_is_own(metric.namespace) for metric in alarm.metrics)
+    if alarm.metric is not None and alarm.metric.namespace is not None:
+        return _is_own(alarm.metric.namespace)
+    return target.metric is not None and _is_own(target.metric.namespace)
+
+
+def _statistics_are_used(target: Target) -> bool:
+    fixed = _MATHS_ALARMS.get(target.type, ())
+    return all(alarm.statistic is None or alarm.metric is not None or alarm.expression is not None or alarm.id not in fixed for alarm in target.alarms)
 
 
 def _ways(target: Target) -> int:
@@ -137,7 +166,7 @@ class Target(ApiModel):
         ),
         Rule(
             cel=f"""!has(self.alarms) || self.alarms.all(a, !has(a.threshold) || a.threshold <= 100.0 || has(a.metric) || has(a.expression)
-                || !(self.type in {{{_percent_names()}}} && a.id in {{{_percent_names()}}}[self.type]))""",
+                || !(self.type in {_names(_PERCENT_ALARMS)} && a.id in {_names(_PERCENT_ALARMS)}[self.type]))""",
             holds=_sensible,
             message="alarms holds a threshold over 100 for something in percent, which could never fire; give one of 0 to 100",
             field=".alarms",
@@ -161,6 +190,22 @@ class Target(ApiModel):
                 || self.alarms.all(a, has(a.threshold) || has(a.anomaly) || (has(a.enabled) && !a.enabled))""",
             holds=lambda target: target.type != "Custom" or all(a.threshold is not None or a.anomaly is not None or not a.enabled for a in target.alarms),
             message="the catalogue has no alarm on a metric of your own: each of alarms needs a threshold or an anomaly band",
+            field=".alarms",
+        ),
+        Rule(
+            cel="""!has(self.alarms) || self.alarms.all(a, !has(a.periodSeconds) || a.periodSeconds >= 60
+                || (has(a.expression) ? has(a.metrics) && a.metrics.all(m, has(m.namespace) && !m.namespace.startsWith('AWS/'))
+                    : has(a.metric) && has(a.metric.namespace) ? !a.metric.namespace.startsWith('AWS/')
+                    : has(self.metric) && !self.metric.namespace.startsWith('AWS/')))""",
+            holds=_short_periods_fit,
+            message="alarms holds a period of 10, 20 or 30 seconds on a metric of AWS, which has no data as fine; give 60 or a multiple of it",
+            field=".alarms",
+        ),
+        Rule(
+            cel=f"""!has(self.alarms) || self.alarms.all(a, !has(a.statistic) || has(a.metric) || has(a.expression)
+                || !(self.type in {_names(_MATHS_ALARMS)} && a.id in {_names(_MATHS_ALARMS)}[self.type]))""",
+            holds=_statistics_are_used,
+            message="alarms holds a statistic for an alarm of the catalogue that is an expression, where it changes nothing; leave it out",
             field=".alarms",
         ),
     )

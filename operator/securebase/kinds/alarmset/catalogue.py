@@ -24,15 +24,18 @@ class InvalidCatalogue(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Threshold:
-    """A figure, or a factor of an attribute that was observed; `otherwise` where the attribute is not known."""
+    """A figure, or a factor of an attribute that was observed; `otherwise` where the attribute is not known, none where it is under `least`."""
 
     value: float | None = None
     attribute: str = ""
     factor: float = 1.0
+    least: float = 0.0
 
     def of(self, attributes: Mapping[str, str]) -> float | None:
-        """None: without the attribute there is no such alarm."""
+        """None: without the attribute, or with one so small, there is no such alarm."""
         known = attributes.get(self.attribute, "") if self.attribute else ""
+        if known and float(known) < self.least:
+            return None
         return round(float(known) * self.factor, 6) if known else self.value
 
 
@@ -194,7 +197,7 @@ def _recipe(said: Mapping[str, Any], runbook: str) -> Recipe:
 def _threshold(said: Any) -> Threshold:
     if isinstance(said, Mapping):
         otherwise = said.get("otherwise")
-        return Threshold(None if otherwise is None else float(otherwise), said["attribute"], float(said["factor"]))
+        return Threshold(None if otherwise is None else float(otherwise), said["attribute"], float(said["factor"]), float(said.get("least", 0)))
     return Threshold(float(said))
 
 

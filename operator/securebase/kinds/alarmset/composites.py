@@ -11,7 +11,7 @@ from securebase.core.graph import Node, Ref
 from securebase.core.kind import Context
 from securebase.kinds.alarmset.alarms import Planned, of_service
 from securebase.kinds.alarmset.catalogue import SEVERITIES, Severity
-from securebase.kinds.alarmset.gathering import Found
+from securebase.kinds.alarmset.gathering import Foreign, Found
 from securebase.kinds.alarmset.maintenance import window_alarm
 from securebase.kinds.alarmset.names import LONG, regional
 from securebase.kinds.alarmset.topics import Topics
@@ -68,12 +68,12 @@ def told_alone(spec: PerfAlarmSetSpec, planned: Sequence[Planned], topics: Topic
     return {one.node: topics.told(one.severity, one.found.region) for one in planned if one.found.elsewhere or not of_service(spec, one.service)}
 
 
-def composite_nodes(spec: PerfAlarmSetSpec, every: Sequence[Group], topics: Topics, context: Context) -> Iterator[Node]:
-    """Suppressors first, then a composite for each group, over others where one rule cannot hold all children."""
+def composite_nodes(spec: PerfAlarmSetSpec, every: Sequence[Group], topics: Topics, context: Context, foreign: Sequence[Foreign] = ()) -> Iterator[Node]:
+    """Suppressors first, then a composite for each group, over others where one rule cannot hold all children. Each tells what it is without."""
     suppressors = dict(_suppressors(spec, every, context))
     yield from suppressors.values()
     for group in every:
-        yield from _composites(spec, group, topics, suppressors, context)
+        yield from _composites(spec, group, topics, suppressors, context, [str(one) for one in foreign if one.service == group.service])
 
 
 def _suppressors(spec: PerfAlarmSetSpec, every: Sequence[Group], context: Context) -> Iterator[tuple[str, Node]]:
@@ -86,7 +86,9 @@ def _suppressors(spec: PerfAlarmSetSpec, every: Sequence[Group], context: Contex
         yield region, Node(node, "cloudwatch/alarm", alarm, "" if region == context.region else region)
 
 
-def _composites(spec: PerfAlarmSetSpec, group: Group, topics: Topics, suppressors: Mapping[str, Node], context: Context) -> Iterator[Node]:
+def _composites(
+    spec: PerfAlarmSetSpec, group: Group, topics: Topics, suppressors: Mapping[str, Node], context: Context, without: Sequence[str]
+) -> Iterator[Node]:
     node = group.node(context.region)
     level, number = group.children, 0
     while len(parts := tuple(_parts(level))) > 1:
@@ -109,7 +111,7 @@ def _composites(spec: PerfAlarmSetSpec, group: Group, topics: Topics, suppressor
         name=context.identity.external_name(node, LONG),
         tags=context.tags,
         rule=_rule(level),
-        description=_description(spec, group, context),
+        description=_description(spec, group, context, without),
         alarm_actions=told,
         ok_actions=told,
         suppressor=suppressor,
@@ -120,7 +122,7 @@ def _composites(spec: PerfAlarmSetSpec, group: Group, topics: Topics, suppressor
 
 
 def _node(id: str, composite: CompositeAlarm, group: Group, context: Context) -> Node:
-    return Node(id, "cloudwatch/composite-alarm", composite, "" if group.region == context.region else group.region, named=True)
+    return Node(id, "cloudwatch/composite-alarm", composite, "" if group.region == context.region else group.region, named=True, whole=True)
 
 
 def _suppressor(spec: PerfAlarmSetSpec, group: Group, suppressors: Mapping[str, Node], context: Context) -> str:
@@ -155,11 +157,12 @@ def _term(name: str) -> str:
     return f'ALARM("{name}")'
 
 
-def _description(spec: PerfAlarmSetSpec, group: Group, context: Context) -> str:
+def _description(spec: PerfAlarmSetSpec, group: Group, context: Context, without: Sequence[str]) -> str:
     service = next((service for service in spec.services if service.name == group.service), None)
     about = f" {service.description.rstrip('.')}." if service is not None and service.description else ""
     runbook = f" {service.runbook}" if service is not None and service.runbook else ""
     state = "is unhealthy" if group.severity == "critical" else "needs a look" if group.severity == "warning" else "has something to tell"
     which = f"one of its {len(group.children)} alarms" if len(group.children) > 1 else "its one alarm"
-    told = f"{group.severity}: {group.service} {state} in {group.region}: {which} is in ALARM.{about}"
+    lacking = f" Without {', '.join(without)}." if without else ""
+    told = f"{group.severity}: {group.service} {state} in {group.region}: {which} is in ALARM.{about}{lacking}"
     return f"{told} (PerfAlarmSet {context.identity.namespace}/{context.identity.name}){runbook}"[:_DESCRIPTION]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
@@ -12,7 +13,7 @@ from securebase.core.kind import Context
 from securebase.kinds.alarmset.alarms import Planned
 from securebase.kinds.alarmset.catalogue import Line, WidgetRecipe, catalogue
 from securebase.kinds.alarmset.composites import Group
-from securebase.kinds.alarmset.gathering import Found
+from securebase.kinds.alarmset.gathering import Foreign, Found
 from securebase.kinds.alarmset.layout import Draft, laid_out
 from securebase.kinds.alarmset.logs import cold_start_metric, counts_cold_starts, namespace
 from securebase.kinds.alarmset.names import LONG, slug
@@ -35,6 +36,7 @@ class Shown:
     found: tuple[Found, ...]
     planned: tuple[Planned, ...]
     groups: tuple[Group, ...]
+    foreign: tuple[Foreign, ...] = ()
 
 
 def dashboard_nodes(shown: Shown) -> Iterator[Node]:
@@ -46,10 +48,10 @@ def dashboard_nodes(shown: Shown) -> Iterator[Node]:
     for name in wanted:
         drafts = [*_defaults(name, shown)]
         if name == wanted[0]:
-            drafts += _custom(shown)
+            drafts += [*_custom(shown), *_left_out(shown)]
         for number, widgets in enumerate(laid_out(drafts), 1):
             node = f"dashboard-{name}{'' if number == 1 else f'-{number}'}"
-            yield Node(node, "cloudwatch/dashboard", Dashboard(shown.context.identity.external_name(node, LONG), widgets))
+            yield Node(node, "cloudwatch/dashboard", Dashboard(shown.context.identity.external_name(node, LONG), widgets), whole=True)
 
 
 def _defaults(dashboard: str, shown: Shown) -> Iterator[Draft]:
@@ -63,7 +65,7 @@ def _defaults(dashboard: str, shown: Shown) -> Iterator[Draft]:
 def _graph(recipe: WidgetRecipe, shown: Shown) -> Draft | None:
     things = [thing for thing in shown.found if thing.target.type in recipe.types]
     regions = sorted({thing.region for thing in things}, key=lambda region: (region != shown.context.region, region))
-    rows = [row for thing in things for row in _rows(recipe, thing, regions[0], shown)]
+    rows = list({json.dumps(row): row for thing in things for row in _rows(recipe, thing, regions[0], shown)}.values())
     if not rows:
         return None
     axes = {side: {"label": label, "showUnits": False} for side, label in (("left", recipe.left), ("right", recipe.right)) if label}
@@ -88,7 +90,8 @@ def _rows(recipe: WidgetRecipe, thing: Found, region: str, shown: Shown) -> Iter
             if not line.types or thing.target.type in line.types:
                 yield _row(line, thing, member, {"label": f"{who} {line.label}".strip(), "stat": line.statistic, **elsewhere})
     if recipe.cold_starts and counts_cold_starts(shown.spec, thing):
-        yield [namespace(shown.context), cold_start_metric(thing), {"label": f"{thing.name} cold start", "stat": "Average"}]
+        counted = cold_start_metric(thing)
+        yield [namespace(shown.context), counted, {"label": f"{counted.partition('-')[2]} cold start", "stat": "Average"}]
 
 
 def _row(line: Line, thing: Found, member: str, options: dict[str, str]) -> list[Any]:
@@ -126,6 +129,12 @@ def _states(shown: Shown) -> Draft | None:
     names += [(thing.region, name) for thing in shown.found for name in thing.borrowed]
     arns = tuple(f"arn:{context.partition}:cloudwatch:{region}:{context.account_id}:alarm:{name}" for region, name in dict.fromkeys(names))
     return Draft("alarms", "alarm", "Alarms", {"sortBy": "stateUpdatedTimestamp"}, "alarms", arns, width=24, height=6) if arns else None
+
+
+def _left_out(shown: Shown) -> Iterator[Draft]:
+    if shown.foreign:
+        lines = "\n".join(f"- {one}" for one in shown.foreign)
+        yield Draft("left-out", "text", "", {"markdown": f"**Not watched here**, as it is in another account than this set:\n\n{lines}"}, width=24, height=3)
 
 
 def _custom(shown: Shown) -> list[Draft]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from securebase.api.alarmset import PerfAlarmSetSpec, Target
+from securebase.core.errors import Terminal
 from securebase.core.graph import Node, Role
 from securebase.core.kind import Context, Facts, Needs, ObjectRef
 from securebase.kinds.alarmset.catalogue import TargetType, catalogue
@@ -61,12 +62,25 @@ class Found:
 
 
 @dataclass(frozen=True, slots=True)
+class Foreign:
+    """A referenced object of another account. Composites take no alarm of one, and its metrics are not seen from here: nothing of it is watched."""
+
+    service: str
+    object: str
+    account: str
+
+    def __str__(self) -> str:
+        return f"{self.object} of account {self.account}"
+
+
+@dataclass(frozen=True, slots=True)
 class Gathered:
-    """Everything found, whether nothing is unknown, and by which attributes."""
+    """Everything found, whether nothing is unknown, by which attributes, and what is left out because it is of another account."""
 
     found: tuple[Found, ...]
     complete: bool
     known: Mapping[str, Mapping[str, str]]
+    foreign: tuple[Foreign, ...] = ()
 
 
 def lookup_needs(spec: PerfAlarmSetSpec, namespace: str) -> Needs:
@@ -87,13 +101,30 @@ def lookup_nodes(spec: PerfAlarmSetSpec) -> Iterator[Node]:
 
 
 def gathered(spec: PerfAlarmSetSpec, facts: Facts, context: Context) -> Gathered:
-    """What exists. What two targets name is watched once: by the one that says its name, else by the first."""
+    """What exists. What two targets mean is watched once: by the one that refers to the object that makes it and its alarms, then by the
+    one that says its name, else by the first. Whoever gave alarms to a named one that is not used is told; what tags found may be left to others."""
     every = [found for target in sorted(spec.targets, key=_rank) for found in _found(target, facts, context)]
     order = {target.id: at for at, target in enumerate(spec.targets)}
     once = {_key(found): found for found in reversed(every)}
+    for found in every:
+        _refuse_unused(found.target, once[_key(found)].target)
     mine = sorted(once.values(), key=lambda found: (order[found.target.id], found.name))
     known = {node: _decided(facts, node) for target in spec.targets if (node := _lookup(target))}
-    return Gathered(tuple(mine), all(_is_known(target, facts, context) for target in spec.targets), known)
+    return Gathered(tuple(mine), all(_is_known(target, facts, context) for target in spec.targets), known, tuple(_foreign(spec, facts, context)))
+
+
+def cdn_regions(spec: PerfAlarmSetSpec, found: Iterable[Found]) -> frozenset[str]:
+    """us-east-1 where something there may have to be told. By the spec where it says so: a CDN that is away for an hour must not take
+    the topic with its confirmed subscriptions along. That a referenced cache lives there only the cache itself tells."""
+    may = any(target.type == "CloudFront" for target in spec.targets) or any(thing.region == CDN_REGION for thing in found)
+    return frozenset({CDN_REGION}) if may else frozenset()
+
+
+def _refuse_unused(target: Target, watched: Target) -> None:
+    if target.id == watched.id or target.selector is not None or not target.alarms:
+        return
+    where = f"targets[{target.id}].alarms[{target.alarms[0].id}]"
+    raise Terminal("WatchedTwice", f"{where} is not used, because targets[{watched.id}] means the same thing and comes first; give it there, or take one out")
 
 
 def _lookup(target: Target) -> str:
@@ -101,7 +132,7 @@ def _lookup(target: Target) -> str:
 
 
 def _rank(target: Target) -> int:
-    return 2 if target.selector is not None else 0
+    return 0 if target.ref is not None else 2 if target.selector is not None else 1
 
 
 def _key(found: Found) -> tuple[str, ...]:
@@ -154,7 +185,7 @@ def _referenced(target: Target, facts: Facts, context: Context) -> Iterator[Foun
     if target.ref is None:
         return
     outputs = facts.objects.get(ObjectRef(target.ref.kind, context.identity.namespace, target.ref.name), {})
-    if not (id := outputs.get("id", "")):
+    if not (id := outputs.get("id", "")) or _other_account(outputs, context):
         return
     region = outputs.get("region") or (CDN_REGION if target.type == "CloudFront" else context.region)
     members = tuple(member.rpartition(":")[0] or member for member in _listed(outputs.get("members", "")))
@@ -164,6 +195,20 @@ def _referenced(target: Target, facts: Facts, context: Context) -> Iterator[Foun
         critical=frozenset(_listed(outputs.get("criticalAlarmNames", ""))),
         elsewhere=region not in (context.region, CDN_REGION),
     )  # fmt: skip
+
+
+def _foreign(spec: PerfAlarmSetSpec, facts: Facts, context: Context) -> Iterator[Foreign]:
+    for target in spec.targets:
+        if target.ref is not None:
+            outputs = facts.objects.get(ObjectRef(target.ref.kind, context.identity.namespace, target.ref.name), {})
+            if account := _other_account(outputs, context):
+                yield Foreign(target.service, f"{target.ref.kind} {target.ref.name}", account)
+
+
+def _other_account(outputs: Mapping[str, str], context: Context) -> str:
+    """The account of an object's ARN where it is not the set's."""
+    parts = outputs.get("arn", "").split(":")
+    return parts[4] if len(parts) > 4 and parts[4] != context.account_id else ""
 
 
 def _members(attributes: Mapping[str, str]) -> tuple[str, ...]:

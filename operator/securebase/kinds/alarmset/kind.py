@@ -13,10 +13,9 @@ from securebase.kinds.alarmset.alarms import alarm_nodes, planned_alarms
 from securebase.kinds.alarmset.catalogue import SEVERITIES
 from securebase.kinds.alarmset.composites import composite_nodes, groups, told_alone
 from securebase.kinds.alarmset.dashboards import Shown, dashboard_nodes
-from securebase.kinds.alarmset.gathering import gathered, lookup_needs, lookup_nodes, missing
+from securebase.kinds.alarmset.gathering import cdn_regions, gathered, lookup_needs, lookup_nodes, missing
 from securebase.kinds.alarmset.logs import log_nodes
 from securebase.kinds.alarmset.meaning import alarm_meanings
-from securebase.kinds.alarmset.names import CDN_REGION
 from securebase.kinds.alarmset.topics import Topics
 from securebase.resources.cloudwatch.alarm_health import Meaning
 
@@ -43,6 +42,7 @@ class PerfAlarmSetKind:
             "logs/log-group-settings",
             "logs/metric-filter",
             "logs/query-definition",
+            "sns/given-topic",
             "sns/topic",
         }
     )
@@ -65,15 +65,14 @@ class PerfAlarmSetKind:
         found = known.found
         planned = tuple(planned_alarms(found, context))
         every = groups(spec, planned, found)
-        regions = {context.region, *(thing.region for thing in found if thing.region == CDN_REGION)}
-        topics = Topics(spec, context, frozenset(regions))
+        topics = Topics(spec, context, frozenset({context.region, *cdn_regions(spec, found)}))
         return Graph(
             [
                 *lookup_nodes(spec),
                 *topics.nodes(),
                 *alarm_nodes(planned, told_alone(spec, planned, topics), context.region),
-                *composite_nodes(spec, every, topics, context),
-                *dashboard_nodes(Shown(spec, context, found, planned, every)),
+                *composite_nodes(spec, every, topics, context, known.foreign),
+                *dashboard_nodes(Shown(spec, context, found, planned, every, known.foreign)),
                 *log_nodes(spec, found, context),
             ],
             complete=known.complete,

@@ -18,15 +18,14 @@ from securebase.resources.logs.query_model import MOST_GROUPS, QueryDefinition
 
 # A node's id stands in status, which keeps 253 characters of it; a log group's name has up to 512.
 _LONGEST_IN_ID: Final = 200
+_FUNCTIONS_GROUP: Final = "/aws/lambda/"
 
 
 def log_nodes(spec: PerfAlarmSetSpec, found: Sequence[Found], context: Context) -> Iterator[Node]:
     """Filters, settings and queries."""
     for wanted in spec.metric_filters:
         yield Node(f"filter-{wanted.id}", "logs/metric-filter", _filter(wanted, context))
-    for thing in found:
-        if counts_cold_starts(spec, thing):
-            yield _cold_starts(thing, context)
+    yield from _cold_starts([thing for thing in found if counts_cold_starts(spec, thing)], context)
     for group in spec.log_groups:
         settings = LogGroupSettings(group.name, group.retention_days, group.kms_key_arn or "")
         yield Node(f"logs-{_short(group.name)}", "logs/log-group-settings", settings)
@@ -46,13 +45,28 @@ def counts_cold_starts(spec: PerfAlarmSetSpec, found: Found) -> bool:
 
 
 def cold_start_metric(found: Found) -> str:
-    """A filter's dimensions come from fields of the event, and Lambda's report names no function: the metric's name does."""
-    return f"InitDuration-{found.name}"
+    """A filter's dimensions come from fields of the event, and Lambda's report names no function: the metric's name does. It counts
+    whatever writes to the log group, so that functions which share one have one metric, named by the group."""
+    return f"InitDuration-{log_group(found).removeprefix(_FUNCTIONS_GROUP)}"
 
 
-def _cold_starts(found: Found, context: Context) -> Node:
-    recipe = catalogue().cold_starts[found.attributes.get("logFormat") or "JSON"]
-    node = f"filter-{found.target.id}{'' if found.single else f'_{slug(found.name)}'}_cold-starts"
+def _cold_starts(found: Sequence[Found], context: Context) -> Iterator[Node]:
+    """One filter for each log group and format. It is patient: a function that never ran has no log group, and nothing is wrong with that."""
+    filters: dict[tuple[str, str], Node] = {}
+    for thing in sorted(found, key=lambda thing: not _has_own_group(thing)):
+        format_ = thing.attributes.get("logFormat") or "JSON"
+        filters.setdefault((log_group(thing), format_), _cold_start_filter(thing, format_, context))
+    yield from filters.values()
+
+
+def _has_own_group(found: Found) -> bool:
+    return log_group(found) == f"{_FUNCTIONS_GROUP}{found.name}"
+
+
+def _cold_start_filter(found: Found, format_: str, context: Context) -> Node:
+    recipe = catalogue().cold_starts[format_]
+    of = f"{found.target.id}{'' if found.single else f'_{slug(found.name)}'}" if _has_own_group(found) else f"_{slug(log_group(found))}_{format_.lower()}"
+    node = f"filter-{of}_cold-starts"
     wanted = MetricFilter(
         name=context.identity.external_name(node, LONG),
         log_group=log_group(found),
@@ -61,6 +75,7 @@ def _cold_starts(found: Found, context: Context) -> Node:
         metric_namespace=namespace(context),
         metric_value=recipe.value,
         unit="Milliseconds",
+        patient=True,
     )
     return Node(node, "logs/metric-filter", wanted)
 
@@ -83,7 +98,7 @@ def _filter(wanted: MetricFilterSpec, context: Context) -> MetricFilter:
 def log_group(found: Found) -> str:
     """Where a thing writes its log; "" where nobody says. Lambda's default is documented (Lambda Developer Guide, "CloudWatch Logs")."""
     told = found.attributes.get("logGroup", "")
-    return told or (f"/aws/lambda/{found.name}" if found.target.type == "Lambda" else "")
+    return told or (f"{_FUNCTIONS_GROUP}{found.name}" if found.target.type == "Lambda" else "")
 
 
 def _groups(found: Sequence[Found], target: str) -> tuple[str, ...]:
@@ -109,7 +124,7 @@ def _query_nodes(node: str, query: str, groups: Sequence[str], context: Context)
     for at in range(0, len(groups), MOST_GROUPS):
         id = node if at == 0 else f"{node}_{at // MOST_GROUPS + 1}"
         wanted = QueryDefinition(context.identity.external_name(id, LONG), query, frozenset(groups[at : at + MOST_GROUPS]))
-        yield Node(id, "logs/query-definition", wanted)
+        yield Node(id, "logs/query-definition", wanted, whole=True)
 
 
 def _short(name: str) -> str:

@@ -7,12 +7,13 @@ from dataclasses import dataclass, field
 
 from securebase.api.alarmset import Notification, PerfAlarmSetSpec
 from securebase.core.errors import Terminal
-from securebase.core.graph import Node, Ref
+from securebase.core.graph import Node, Ref, Role
 from securebase.core.identity import digest
 from securebase.core.kind import Context
 from securebase.kinds.alarmset.catalogue import Severity
 from securebase.kinds.alarmset.names import CDN_REGION, LONG, regional
 from securebase.resources.kms.model import KeyStatement
+from securebase.resources.sns.given_model import GivenTopic
 from securebase.resources.sns.model import Topic
 
 PUBLISHER = "cloudwatch.amazonaws.com"
@@ -44,7 +45,8 @@ class Topics:
         return frozenset(told)
 
     def nodes(self) -> Iterator[Node]:
-        """Topics, and one statement in each key that encrypts any of them."""
+        """Topics, one statement in each key that encrypts any of them, and a look at each topic that is given."""
+        yield from self._given()
         keys: dict[str, str] = {}
         for notification in self.spec.notifications:
             for region in sorted(self.regions) if notification.create_topic is not None else ():
@@ -56,6 +58,11 @@ class Topics:
                 yield Node(self._node(notification.severity, region), "sns/topic", topic, self._elsewhere(region), after=after)
         for key, region in sorted(keys.items()):
             yield Node(_key_node(key), "kms/policy-statement", self._statement(key, region), self._elsewhere(region))
+
+    def _given(self) -> Iterator[Node]:
+        """Nothing refers to these: what they tell holds up no alarm."""
+        for arn in sorted({arn for notification in self.spec.notifications for arn in notification.topic_arns}):
+            yield Node(f"given-topic-{digest(arn, length=8)}", "sns/given-topic", GivenTopic(arn), self._elsewhere(arn.split(":")[3]), Role.EXTERNAL)
 
     def _node(self, severity: str, region: str) -> str:
         return regional(f"topic-{severity}", region, self.context.region, "-")

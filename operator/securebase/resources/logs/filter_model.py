@@ -29,8 +29,11 @@ class MetricFilter:
     default_value  published for periods in which events come and none matches; None = nothing. Excludes dimensions
     unit           CloudWatch's unit; "None" = none
     dimensions     name -> field of the event that gives its value, at most three; needs a JSON or space-delimited pattern. Each value a metric of its own
+    patient        as long as there is no log group nothing is missing: it counts as ready, and is made once something writes there. For filters that
+                   nobody asked for by name: a function that never runs has no log group, and starts to be counted. Otherwise a missing group is told
 
-    External id: `<log group>:<name>`. Attributes: `name`, `logGroup`, `metricName`, `metricNamespace`.
+    External id: `<log group>:<name>`, and `<log group>:` of a patient one that is not made yet. Attributes: `name`, `logGroup`, `metricName`,
+    `metricNamespace`.
     """
 
     name: str = managed(impact=Impact.REPLACE)
@@ -42,6 +45,7 @@ class MetricFilter:
     default_value: float | None = None
     unit: str = "None"
     dimensions: Mapping[str, str] = field(default_factory=dict)
+    patient: bool = False
 
 
 def problems(wanted: MetricFilter) -> Iterator[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
+from types import MappingProxyType
 from typing import Any, ClassVar, Final
 
 from securebase.clients.aws import AwsScope, Refusal
@@ -29,10 +30,16 @@ Place = tuple[str, str]
 Entry = Mapping[str, Any]
 InGroup = Mapping[str, Entry]
 """Filters of one log group by name."""
+_NO_GROUP: Final[InGroup] = MappingProxyType({})
+"""What is read where there is no such log group: this very value, told from an empty one by being it."""
 
 
 class MetricFilterDriver:
-    """`logs/metric-filter`. External id: `<log group>:<name>`; neither holds a colon. The name, made from the identity, proves whose it is."""
+    """`logs/metric-filter`. External id: `<log group>:<name>`; neither holds a colon. The name, made from the identity, proves whose it is.
+
+    A patient filter whose log group is missing is told as ready, with the external id `<log group>:`. Once the group is there its making is `due`: so it
+    is neither drift, nor something lost that is looked for a second time before it is made again.
+    """
 
     type: ClassVar[str] = "logs/metric-filter"
 
@@ -49,11 +56,12 @@ class MetricFilterDriver:
         places = {target.key: _place(target) for target in targets}
         groups = sorted({group for group, name in places.values() if not unresolved(group, name)})
         known: frozenset[Place] = frozenset(places[target.key] for target in targets if target.external_id)
+        unmade = frozenset(places[target.key][0] for target in targets if _is_unmade(target.external_id))
         failed: dict[str, ReconcileError] = {}
         if depth is Depth.SWEEP and self._pages > len(groups):
             reads = self._in_turns(groups, failed)
         elif len(groups) > _FEW_GROUPS or depth is Depth.SWEEP:
-            reads = self._listed(groups, known, failed)
+            reads = self._listed(groups, known, unmade if depth is Depth.SWEEP else frozenset(), failed)
         else:
             reads = _now(self._by_group(groups, failed))
         return {target.key: _answer(target, places[target.key], reads, failed) for target in targets}
@@ -70,12 +78,18 @@ class MetricFilterDriver:
         """Put the whole filter anew. What it has published stays."""
         return self._put(target, observed.raw or {})
 
+    def advance(self, target: Target[MetricFilter], observed: Observed[MetricFilter]) -> Observed[MetricFilter]:
+        """Make a patient one whose log group has come."""
+        return self._put(target, {})
+
     def problems(self, desired: MetricFilter) -> Iterable[str]:
         """What CloudWatch Logs would refuse, known without asking."""
         return problems(desired)
 
     def delete(self, target: Target[MetricFilter], observed: Observed[MetricFilter]) -> None:
         """Gone at once; its metric stays until it expires."""
+        if _is_unmade(observed.external_id):
+            return
         group, _, name = observed.external_id.partition(":")
         self._aws.attempt("logs", "delete_metric_filter", _GONE, logGroupName=group, filterName=name)
         self._listing.drop((group, name))
@@ -90,20 +104,24 @@ class MetricFilterDriver:
         params = {key: raw[key] for key in _OVERLAID if key in raw} | _params(want)
         answer = self._aws.attempt("logs", "put_metric_filter", _REFUSED, **params)
         if isinstance(answer, Refusal):
+            if answer.code in _GONE and want.patient:
+                return _unmade(target, want.log_group)
             raise _refused(want, answer)
         self._listing.wrote((want.log_group, want.name), params)
         self._wrote(want.log_group)
         return _observed(target, params)
 
-    def _listed(self, groups: Iterable[str], known: frozenset[Place], failed: dict[str, ReconcileError]) -> Mapping[str, Read[InGroup]]:
-        """By the list. What was there before and is not in it is looked for in its log group: a list may lag."""
+    def _listed(self, groups: Iterable[str], known: frozenset[Place], unmade: frozenset[str], failed: dict[str, ReconcileError]) -> Mapping[str, Read[InGroup]]:
+        """By the list. What was there before and is not in it is looked for in its log group: a list may lag. Of groups that `unmade`
+        filters wait for a few are looked at, in turns: of hundreds of functions that never run each read tells nothing new."""
         listed = self._listing.get()
         found: dict[str, dict[str, Entry]] = {group: {} for group in groups}
         for (group, name), entry in listed.items():
             if group in found:
                 found[group][name] = entry
         lost = sorted({group for group, name in known if group in found and name not in found[group]})
-        return _now(found | self._by_group(lost, failed))
+        waiting = self._turns.round(sorted(unmade.intersection(lost)), lambda due: self._by_group(due, failed))
+        return {**_now(found | self._by_group([group for group in lost if group not in unmade], failed)), **waiting}
 
     def _in_turns(self, groups: Sequence[str], failed: dict[str, ReconcileError]) -> Mapping[str, Read[InGroup]]:
         """A tenth of the log groups, and those that we changed since."""
@@ -131,7 +149,7 @@ class MetricFilterDriver:
         """One look tells whether there is such a log group, the pages after it the rest."""
         first = self._aws.attempt("logs", "describe_metric_filters", _GONE, logGroupName=group)
         if isinstance(first, Refusal):
-            return {}
+            return _NO_GROUP
         entries = list(first.get("metricFilters", []))
         if first.get("nextToken"):
             pages = self._aws.pages("logs", "describe_metric_filters", logGroupName=group)
@@ -151,7 +169,7 @@ def _now(found: Mapping[str, InGroup]) -> dict[str, Read[InGroup]]:
 def _place(target: Target[MetricFilter]) -> Place:
     if target.external_id:
         group, _, name = target.external_id.partition(":")
-        return group, name
+        return group, name or (target.desired.name if target.desired is not None else "")
     want = target.want()
     return want.log_group, want.name
 
@@ -161,8 +179,25 @@ def _answer(target: Target[MetricFilter], place: Place, reads: Mapping[str, Read
     if group in failed:
         return failed[group]
     read = reads.get(group)
-    entry = read.value.get(name) if read else None
-    return replace(_observed(target, entry), checked_at=read.at) if read and entry is not None else None
+    if read is None:
+        return None
+    if (entry := read.value.get(name)) is not None:
+        return replace(_observed(target, entry), checked_at=read.at)
+    if target.desired is None or not target.desired.patient or not target.external_id:
+        return None
+    if read.value is _NO_GROUP:
+        return replace(_unmade(target, group), checked_at=read.at)
+    return replace(_unmade(target, group), due="it is made, as its log group is there now") if _is_unmade(target.external_id) else None
+
+
+def _is_unmade(external_id: str) -> bool:
+    return external_id.endswith(":")
+
+
+def _unmade(target: Target[MetricFilter], group: str) -> Observed[MetricFilter]:
+    """A patient filter that nothing can be counted by yet."""
+    missing = missing_group(group)
+    return Observed(f"{group}:", replace(target.want(), log_group=group), reason=missing.reason, message=missing.message, owner=target.owner)
 
 
 def _observed(target: Target[MetricFilter], entry: Entry) -> Observed[MetricFilter]:
@@ -179,6 +214,7 @@ def _observed(target: Target[MetricFilter], entry: Entry) -> Observed[MetricFilt
         default_value=None if default is None else float(default),
         unit=made.get("unit") or "None",
         dimensions=dict(made.get("dimensions") or {}),
+        patient=target.desired is not None and target.desired.patient,
     )
     attributes = {"name": name, "logGroup": group, "metricName": value.metric_name, "metricNamespace": value.metric_namespace}
     return Observed(f"{group}:{name}", value, owner=target.owner, attributes=attributes, raw=entry)
