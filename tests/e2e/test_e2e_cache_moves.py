@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
+from bench.clients import Worker, working
+from securebase.resources.elasticache.login_model import MOVED, moved
 from tests.e2e.caches import Cache
 from tests.e2e.harness import Tenant
 
@@ -37,18 +41,66 @@ def test_to_tls_and_a_token(cache: Cache) -> None:
     cache.until(lambda: cache.lets_in(told), "clients with what is published to be let in")
 
 
+def let_the_move_rest(cache: Cache, to: str) -> None:
+    """Clients were told half an hour earlier than they were."""
+    secrets = cache.tenant.aws("secretsmanager")
+    [secret] = [one for one in cache.secrets() if any(tag["Key"] == MOVED for tag in one["Tags"])]
+    secrets.tag_resource(SecretId=secret["ARN"], Tags=[{"Key": MOVED, "Value": moved(to, time.time() - 1800)}])
+    cache.refresh()
+
+
+def goes_on(workers: dict[str, Worker], cache: Cache) -> None:
+    """Some more rounds of each."""
+    before = {name: worker.rounds for name, worker in workers.items()}
+    cache.until(lambda: all(worker.rounds > before[name] + 10 for name, worker in workers.items()), "the clients to go on")
+
+
+def moves_without_a_cut(cache: Cache, to: str, username: str, **auth: Any) -> dict[str, str]:
+    """From what is published to another way to log in, under clients of both; what is published then."""
+    before = cache.connection()
+    with working(before, cache.connection, cache.authority) as workers:
+        goes_on(workers, cache)
+        cache.change(auth=auth)
+        cache.until(lambda: cache.connection()["username"] == username, "the other way to be published")
+        after = cache.connection()
+        goes_on(workers, cache)
+        cache.ready()
+        assert (cache.lets_in(before), cache.lets_in(after)) == (True, True)
+        cache.refresh()
+        goes_on(workers, cache)
+        workers["old"].stop()
+        workers["stayed"].stop()
+        let_the_move_rest(cache, to)
+        cache.until(lambda: not cache.lets_in(before), "the way before to end")
+        goes_on({"new": workers["new"]}, cache)
+        assert [f"{failure.client}: {failure.why}" for worker in workers.values() for failure in worker.failures] == []
+    cache.ready()
+    assert (cache.connection(), cache.lets_in(after)) == (after, True)
+    return after
+
+
 def test_from_a_token_to_users_and_back(cache: Cache) -> None:
     cache.made(alarms={"enabled": False}, rotation={"grace": "10m"})
+    moves_without_a_cut(cache, "users", "api", **USERS)
+    cache.until(lambda: len(cache.secrets()) == 1, "the token's secret to go")
+    assert cache.group()["UserGroupIds"] and not cache.group()["AuthTokenEnabled"]
+    moves_without_a_cut(cache, "token", "default", mode="token", users=None)
+    cache.until(lambda: not cache.group()["UserGroupIds"] and cache.group()["AuthTokenEnabled"], "the token alone to count")
+    cache.until(lambda: cache.elasticache.describe_user_groups()["UserGroups"] == [], "the user group to go")
+    cache.until(lambda: len(cache.secrets()) == 1, "the users' secrets to go")
+    cache.ready()
+
+
+def test_users_wait_for_the_grace_of_a_rotation(cache: Cache) -> None:
+    cache.made(alarms={"enabled": False}, rotation={"grace": "10m"})
     before = cache.connection()
+    cache.annotate(rotate="one")
+    cache.until(lambda: cache.connection()["password"] != before["password"], "another token to be published")
+    between = cache.connection()
     cache.change(auth=USERS)
-    cache.until(lambda: cache.group()["UserGroupIds"], "the user group")
-    cache.until(lambda: cache.connection()["username"] == "api", "the user to be published")
-    cache.ready()
-    assert (cache.lets_in(cache.connection()), cache.lets_in(before)) == (True, False)
-    cache.change(auth={"mode": "token", "users": None})
-    cache.until(lambda: cache.connection()["username"] == "default", "the token to be published")
-    cache.until(lambda: cache.lets_in(cache.connection()), "clients with the token to be let in")
-    cache.ready()
+    cache.refresh()
+    assert not cache.group()["UserGroupIds"] and cache.connection() == between
+    assert (cache.lets_in(before), cache.lets_in(between)) == (True, True)
 
 
 def own_families(cache: Cache) -> list[str]:

@@ -43,12 +43,14 @@ class Needs:
 
     objects_if_there  other objects that may be missing: the composition goes on without them
     nodes  ids of the object's own nodes whose attributes decide what else there is (the members of a cache)
+    vital  those lookups among them without whose answer nothing is composed: a wrong guess would lock somebody out
     """
 
     secrets: frozenset[SecretRef] = frozenset()
     objects: frozenset[ObjectRef] = frozenset()
     objects_if_there: frozenset[ObjectRef] = frozenset()
     nodes: frozenset[str] = frozenset()
+    vital: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +148,8 @@ class Kind(Protocol):
         """The resources this spec wants. Raises Terminal for what only a changed spec can mend."""
 
     def outputs(self, spec: Any, attributes: Mapping[str, Mapping[str, str]]) -> Mapping[str, str]:
-        """What others want to know, from the attributes of observed nodes: for status and the ConfigMap."""
+        """What others want to know, from the attributes of observed nodes: for status and the ConfigMap. What is left out or "" is not known now;
+        a `core.outputs.Promised` is known also when it is empty."""
 
 
 @dataclass(frozen=True, slots=True)

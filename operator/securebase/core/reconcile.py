@@ -49,8 +49,10 @@ RETOLD_SECONDS = 3600.0
 
 
 def reconcile(graph: Graph, subject: Subject, world: World, memory: Memory, *, progress_only: bool = False) -> Report:
-    """One pass. `progress_only`: what was READY at the last look is not read again; the sweeper watches over it."""
-    cached = {name: seen for name, seen in memory.seen.items() if _at_rest(seen, world.now())} if progress_only else None
+    """One pass. `progress_only`: what was READY at the last look is not read again, but for what the composition went by; the sweeper watches
+    over it."""
+    resting = {name: seen for name, seen in memory.seen.items() if name not in graph.gathered and _at_rest(seen, world.now())}
+    cached = resting if progress_only else None
     answers, attributes = observe_graph(graph, subject, world, Depth.FRESH, cached)
     pruned = observe_priors(prunable(graph, subject).values(), subject, world)
     plan = make_plan(graph, subject, world, answers, pruned, attributes, memory.granted)

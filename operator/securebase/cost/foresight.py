@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from securebase.core.graph import Graph, Node
 from securebase.resources.discovery.model import KnownTarget
+from securebase.resources.elasticache.login_model import LoginState
 from securebase.resources.elasticache.model import ClusterMode, ReplicationGroup, engine_parts
 
 
@@ -19,6 +20,8 @@ def _attributes(node: Node) -> Mapping[str, str]:
         case ReplicationGroup(engine=str(), node_type=str(), shards=int(), replicas=int()) as group:
             name, version = engine_parts(group.engine)
             return {"id": group.name, "members": _members(group), "nodeType": group.node_type, "engine": name, "engineVersion": version}
+        case LoginState(way=way):
+            return {"stage": way}
         case KnownTarget("Aurora" | "ElastiCache", name):
             return {"exists": "true", "name": name}  # how many members it has only AWS knows: what is told of it is not all
         case KnownTarget(_, name):

@@ -27,6 +27,7 @@ from securebase.resources.discovery.search import SearchDriver
 from securebase.resources.discovery.targets import TargetDriver
 from securebase.resources.ec2.driver import SecurityGroupDriver
 from securebase.resources.elasticache.credential import CredentialDriver, CredentialRetirementDriver, LoginProof
+from securebase.resources.elasticache.logins import LoginMoveDriver, LoginStateDriver
 from securebase.resources.elasticache.parameter_group import ParameterGroupDriver
 from securebase.resources.elasticache.replication_group import ReplicationGroupDriver
 from securebase.resources.elasticache.rotation import LOOK_SECONDS
@@ -122,6 +123,8 @@ _CLASSES: tuple[DriverClass, ...] = (
     ReplicationGroupDriver,
     UserDriver,
     UserGroupDriver,
+    LoginStateDriver,
+    LoginMoveDriver,
     DeliverySourceDriver,
     DeliveryDestinationDriver,
     DeliveryDriver,

@@ -171,7 +171,8 @@ def _own_nodes(needs: Needs, subject: Subject, world: World) -> dict[str, Mappin
 
 
 def _looked_up(graph: Graph, needs: Needs, subject: Subject, world: World) -> dict[str, Mapping[str, str]]:
-    """Attributes of what is somebody else's and decides what else there is. It is found by what is wanted now, not by what was remembered."""
+    """Attributes of what is somebody else's and decides what else there is. It is found by what is wanted now, not by what was remembered.
+    Raises the error of a lookup that is vital."""
     batches: dict[tuple[str, str], list[Target[Any]]] = {}
     for name in sorted(needs.nodes & graph.nodes.keys()):
         node = graph.nodes[name]
@@ -180,6 +181,9 @@ def _looked_up(graph: Graph, needs: Needs, subject: Subject, world: World) -> di
     answers: dict[str, Answer] = {}
     for (type_, region), targets in batches.items():
         answers |= observe_batch(world, type_, region, targets, Depth.FRESH)
+    for name in sorted(needs.vital):
+        if isinstance(unanswered := answers.get(name), ReconcileError):
+            raise unanswered
     return {name: answer.attributes for name, answer in answers.items() if isinstance(answer, Observed)}
 
 

@@ -95,7 +95,7 @@ VERSIONS = [
         "preferred before 7",
         "version 6.2 has neither",
         cache(engine="redis", version="6.2", encryption={"transitMode": "required"}),
-        cache(engine="redis", version="6.2", encryption={"transitMode": "preferred"}),
+        cache(engine="redis", version="6.2", encryption={"transitMode": "preferred"}, auth={"mode": "none"}),
     ),
     Case(
         "parameter that ended",
@@ -177,8 +177,14 @@ ACCESS = [
     Case(
         "mode without TLS",
         "transitMode means nothing",
-        prod(encryption={"transitMode": "preferred"}),
+        cache(encryption={"transitMode": "preferred"}, auth={"mode": "none"}),
         cache(encryption={"transitMode": "required", "inTransit": False}, auth={"mode": "none"}),
+    ),
+    Case(
+        "a secret that half of the clients are not asked for",
+        "transitMode preferred lets clients without TLS in",
+        cache(encryption={"transitMode": "preferred"}, auth={"mode": "none"}),
+        cache(encryption={"transitMode": "preferred"}),
     ),
     Case("nobody asked in prod", "auth.mode none lets everybody in", cache(auth={"mode": "none"}), prod(auth={"mode": "none"})),
     Case(
@@ -323,6 +329,14 @@ CACHE_CHANGES = [
         cache(engine="redis"),
         cache(engine="valkey", version="7.2"),
         cache(engine="redis", version="6.2"),
+    ),
+    ChangeCase("no secret any more", "cannot go back to none", cache(), cache(auth={"mode": "rbac", "users": [USER]}), cache(auth={"mode": "none"})),
+    ChangeCase(
+        "users where nobody had a secret",
+        "cannot go from none to rbac",
+        cache(auth={"mode": "none"}),
+        cache(auth={"mode": "token"}),
+        cache(auth={"mode": "rbac", "users": [USER]}),
     ),
     ChangeCase("valkey to redis is for the gate", "region cannot be changed", cache(), cache(engine="redis"), cache(region="eu-west-1")),
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -39,10 +40,27 @@ def context(name: str = "cache", namespace: str = "web", instance: str = "unit",
     return Context(Identity(instance, "CacheCluster", namespace, name), ACCOUNT, "eu-central-1", **more)
 
 
-def composed(spec: CacheClusterSpec, members: str = "", *, group: Mapping[str, str] | None = None, **more: Any) -> Graph:
-    """The graph while the cache has these members; none are known without."""
+def composed(
+    spec: CacheClusterSpec, members: str = "", *, group: Mapping[str, str] | None = None, login: Mapping[str, str] | None = None, **more: Any
+) -> Graph:
+    """The graph while the cache has these members, none are known without; and while its `login` is looked at and is so."""
     attributes = group if group is not None else {"members": members} if members else None
-    return CACHE.compose(spec, Facts(nodes={"group": attributes} if attributes is not None else {}), context(**more))
+    nodes = {name: known for name, known in (("group", attributes), ("login", login)) if known is not None}
+    return CACHE.compose(spec, Facts(nodes=nodes), context(**more))
+
+
+def stages_of(spec: CacheClusterSpec) -> list[dict[str, str]]:
+    """What the look at its logins may say, whatever happens to a cache of this spec."""
+    match spec.auth.mode:
+        case "rbac" if not any(user.name == "default" for user in spec.auth.users):
+            return [{"stage": stage} for stage in ("users", "to-users", "token")]
+        case "rbac":
+            return [{"stage": stage} for stage in ("users", "token")]
+        case "token":
+            there = {"before": "on ~* +@read", "default": "on ~app:* +@read"}
+            return [{"stage": "token"}, {"stage": "to-token", "users": json.dumps(there)}]
+        case _:
+            return [{"stage": "open"}]
 
 
 def members_of(spec: CacheClusterSpec, name: str = "cache") -> str:

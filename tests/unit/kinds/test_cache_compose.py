@@ -2,33 +2,39 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from securebase.api.cache import CacheClusterSpec
-from securebase.core.driver import Target, incarnated_name
+from securebase.core.driver import State, Target, incarnated_name
+from securebase.core.errors import Terminal
 from securebase.core.fields import SecretValue, leaves
-from securebase.core.graph import Graph, Known, Node, Role, SecretFrom, references, resolve
+from securebase.core.graph import Graph, Known, Node, Ref, Role, SecretFrom, references, resolve
 from securebase.core.kind import Kind, Needs, PolicyDefaults
-from securebase.core.policy import OnDelete
+from securebase.core.policy import Adopt, OnDelete, Policy
 from securebase.kinds.cache import CACHE
 from securebase.kinds.cache.alarms import Member, members
+from securebase.kinds.cache.network import network_nodes
 from securebase.kinds.registry import KINDS, by_kind
 from securebase.resources.cloudwatch.model import Alarm
 from securebase.resources.cloudwatch.model import problems as alarm_problems
+from securebase.resources.ec2.model import SecurityGroup
+from securebase.resources.elasticache.login_model import LoginMove, LoginState
 from securebase.resources.elasticache.model import ParameterGroup, ReplicationGroup, SubnetGroup
 from securebase.resources.elasticache.model import problems as group_problems
 from securebase.resources.elasticache.rotation import Credential, CredentialRetirement
 from securebase.resources.elasticache.user_model import User, UserGroup
 from securebase.resources.kubernetes.model import ObjectSecret, texts_of
 from securebase.resources.secretsmanager.model import ManagedSecret
-from tests.unit.kinds.any_cache import PAIR, SUBNETS, TOPIC, cache_specs, composed, context, members_of, names, namespaces, small
+from tests.unit.core.fake import Bench, states
+from tests.unit.kinds.any_cache import PAIR, SUBNETS, TOPIC, cache_specs, composed, context, members_of, names, namespaces, small, stages_of
 from tests.unit.kinds.composing import as_text
 
 ID = re.compile(r"[a-z](-?[a-z0-9])*")
@@ -43,6 +49,8 @@ ATTRIBUTES = {
     "elasticache/parameter-group": {"arn", "name", "family"},
     "elasticache/replication-group": {"id", "arn", "host", "readerHost", "port", "members"},
     "elasticache/subnet-group": {"arn", "name", "vpcId"},
+    "elasticache/login-move": {"since"},
+    "elasticache/login-state": {"stage"},
     "elasticache/user": {"id", "arn", "name"},
     "elasticache/user-group": {"id", "arn"},
     "kubernetes/secret": {"name", "publishedAt"},
@@ -128,6 +136,55 @@ def test_users_have_passwords_of_their_own_and_nobody_comes_without_a_name() -> 
     assert {"credential-app", "credential-jobs", "retirement-app", "retirement-jobs"} <= graph.nodes.keys() and "secret" not in graph.nodes
 
 
+def whose(graph: Graph) -> set[str]:
+    """Nodes that take part in how clients log in."""
+    parts = ("secret", "user-", "users", "credential", "retirement", "login-move")
+    return {node.id for node in graph if node.id.startswith(parts)}
+
+
+def test_on_the_way_to_users_the_user_default_has_the_token() -> None:
+    graph = composed(small(auth=RBAC), PAIR, login={"stage": "to-users"})
+    default = desired(graph, "user-default", User)
+    assert default.access_string == "on ~* &* +@all" and default.passwords == (SecretFrom("secret", "password"),)
+    group = desired(graph, "group", ReplicationGroup)
+    assert group.auth_token is None and group.user_groups
+    assert desired(graph, "login-move", LoginMove).to == "users" and graph.nodes["login-move"].after == {"connection"}
+    assert "credential" not in graph.nodes and desired(graph, "connection", ObjectSecret).data["username"] == "app"
+    after = composed(small(auth=RBAC), PAIR, login={"stage": "users"})
+    assert whose(graph) - whose(after) == {"secret", "login-move"} and desired(after, "user-default", User).access_string.startswith("off")
+
+
+def test_users_wait_for_a_rotation_of_the_token() -> None:
+    graph = composed(small(auth=RBAC), PAIR, login={"stage": "token"})
+    assert whose(graph) == whose(composed(small(), PAIR)) == {"secret", "credential", "retirement"}
+    assert desired(graph, "group", ReplicationGroup).auth_token == SecretFrom("secret", "password")
+
+
+def test_on_the_way_to_a_token_users_stay_as_they_are() -> None:
+    there = {"app": "on ~* +@read", "default": "on ~app:* +@read"}
+    graph = composed(small(), PAIR, login={"stage": "to-token", "users": json.dumps(there)})
+    assert whose(graph) == {"secret", "secret-app", "user-app", "user-default", "users", "credential", "retirement", "login-move"}
+    assert desired(graph, "user-app", User).access_string == "on ~* +@read"
+    assert desired(graph, "user-default", User).access_string == "on ~* &* +@all"
+    group, credential = desired(graph, "group", ReplicationGroup), desired(graph, "credential", Credential)
+    assert group.auth_token is None and group.user_groups and credential.user == Ref("user-default", "id")
+    connection = desired(graph, "connection", ObjectSecret)
+    assert connection.data["username"] == "default" and connection.data["password"] == SecretFrom("credential", "password")
+    assert whose(composed(small(), PAIR, login={"stage": "token"})) == {"secret", "credential", "retirement"}
+
+
+def test_a_user_default_has_the_secret_of_the_token() -> None:
+    auth = {"mode": "rbac", "users": [RBAC["users"][0], {"name": "default", "accessString": "on ~* +@read"}]}
+    graph = composed(small(auth=auth), PAIR, login={"stage": "users"})
+    assert {"secret", "credential", "retirement", "secret-app"} <= graph.nodes.keys() and "secret-default" not in graph.nodes
+    assert desired(graph, "login", LoginState).shares_token and desired(graph, "user-default", User).access_string == "on ~* +@read"
+
+
+def test_a_cache_that_asks_for_a_secret_does_not_stop() -> None:
+    with pytest.raises(Terminal, match="cannot stop"):
+        composed(small(auth={"mode": "none"}), PAIR, login={"stage": "stays"})
+
+
 def test_the_connection_has_what_every_client_needs() -> None:
     graph = composed(small(auth=RBAC), PAIR, uid="u-1")
     connection = desired(graph, "connection", ObjectSecret)
@@ -140,7 +197,7 @@ def test_the_connection_has_what_every_client_needs() -> None:
 
 
 def test_without_a_secret_the_connection_has_none() -> None:
-    for auth, encryption in (({"mode": "none"}, {}), ({}, {"transitMode": "preferred"}), ({"mode": "none"}, {"inTransit": False})):
+    for auth, encryption in (({"mode": "none"}, {}), ({"mode": "none"}, {"transitMode": "preferred"}), ({"mode": "none"}, {"inTransit": False})):
         graph = composed(small(auth=auth, encryption=encryption), "x-001:primary")
         connection = desired(graph, "connection", ObjectSecret)
         assert not any(secrets_in(connection)) and not {"username", "password"} & connection.data.keys()
@@ -150,7 +207,13 @@ def test_without_a_secret_the_connection_has_none() -> None:
 
 @pytest.mark.parametrize(
     ("annotation", "asked"),
-    [("", ("", False)), ("now-1", ("now-1", False)), ("leak-7,immediate", ("leak-7", True)), (" leak-7 , immediate ", ("leak-7", True))],
+    [
+        ("", ("", False)),
+        ("now-1", ("now-1", False)),
+        ("leak-7,immediate", ("leak-7,immediate", True)),
+        (" leak-7 , immediate ", ("leak-7,immediate", True)),
+        ("leak-7,now", ("leak-7,now", False)),
+    ],
 )
 def test_a_rotation_is_asked_for_by_annotation(annotation: str, asked: tuple[str, bool]) -> None:
     graph = composed(small(rotation={"every": "30d", "grace": "12h"}), "x-001:primary", annotations={"rotate": annotation} if annotation else {})
@@ -176,8 +239,26 @@ def test_another_family_is_another_parameter_group_and_cluster_mode_too() -> Non
 
 def test_a_subnet_group_that_exists_is_never_written() -> None:
     graph = composed(small(network={"subnetGroupName": "platform", "securityGroupIds": ["sg-0123456789abcdef0"]}))
-    assert graph.nodes["subnets"].role is Role.EXTERNAL and "security-group" not in graph.nodes
+    assert graph.nodes["given-subnets"].role is Role.EXTERNAL and not {"subnets", "security-group"} & graph.nodes.keys()
     assert desired(graph, "group", ReplicationGroup).subnet_group == "platform"
+
+
+@pytest.mark.parametrize("adopt", [Adopt.IF_OWNED, Adopt.ALWAYS])
+def test_moving_between_an_own_and_a_given_subnet_group_touches_the_own_one_alone(adopt: Adopt) -> None:
+    bench = Bench(policy=Policy(adopt=adopt))
+    platform = SubnetGroup("platform", {}, frozenset({"subnet-platform"}))
+    bench.world.outside.things["platform"] = "", cast("Any", platform), State.READY
+
+    def owned_after(**network: Any) -> set[type[Any]]:
+        spec = small(network={"vpcId": "vpc-0123456789abcdef0", "ingress": {"cidrs": ["10.0.0.0/8"]}, **network})
+        report = bench.run(*network_nodes(spec, context(), frozenset()))
+        assert set(states(report).values()) == {"READY"}
+        return {type(value) for owner, value, _ in bench.world.outside.things.values() if owner}
+
+    for _ in range(2):
+        assert owned_after(subnetGroupName="platform") == {SecurityGroup}
+        assert owned_after(subnetIds=SUBNETS) == {SecurityGroup, SubnetGroup}
+    assert bench.world.outside.things["platform"] == ("", platform, State.READY)
 
 
 def test_members_are_read_as_the_driver_tells_them() -> None:
@@ -223,7 +304,7 @@ def test_without_alarms_members_do_not_matter() -> None:
 
 
 def test_the_group_is_asked_for_before_composing() -> None:
-    assert CACHE.needs(small(), "web") == Needs(nodes=frozenset({"group"}))
+    assert CACHE.needs(small(), "web") == Needs(nodes=frozenset({"group", "login"}), vital=frozenset({"login"}))
 
 
 def test_outputs_tell_where_to_connect_and_nothing_secret() -> None:
@@ -293,9 +374,9 @@ def test_an_alarm_looks_at_exactly_one_member(spec: CacheClusterSpec) -> None:
 
 
 @settings(max_examples=100, deadline=None)
-@given(cache_specs())
-def test_every_reference_is_to_what_its_driver_tells(spec: CacheClusterSpec) -> None:
-    graph = composed(spec, members_of(spec))
+@given(cache_specs(), st.data())
+def test_every_reference_is_to_what_its_driver_tells(spec: CacheClusterSpec, data: st.DataObject) -> None:
+    graph = composed(spec, members_of(spec), login=data.draw(st.sampled_from(stages_of(spec))))
     for node in graph:
         for name, attribute in {pair for text in texts_in(node.desired) for pair in references(text)}:
             assert attribute in ATTRIBUTES[graph.nodes[name].type], (node.id, name, attribute)
@@ -305,15 +386,15 @@ def test_every_reference_is_to_what_its_driver_tells(spec: CacheClusterSpec) -> 
 
 
 @settings(max_examples=100, deadline=None)
-@given(cache_specs())
-def test_no_secret_ever_stands_in_a_nodes_text(spec: CacheClusterSpec) -> None:
-    graph = composed(spec, members_of(spec))
+@given(cache_specs(), st.data())
+def test_no_secret_ever_stands_in_a_nodes_text(spec: CacheClusterSpec, data: st.DataObject) -> None:
+    graph = composed(spec, members_of(spec), login=data.draw(st.sampled_from(stages_of(spec))))
     known = everything(graph)
     resolved = Graph(
         [replace(node, desired=resolve(node.desired, known).desired, after=frozenset()) for node in graph], complete=graph.complete, gathered=graph.gathered
     )
     assert PASSWORD not in as_text(graph) + as_text(resolved) + repr(resolved.nodes)
-    secured = spec.auth.mode != "none" and spec.encryption.effective_transit_mode == "required"
+    secured = spec.auth.mode != "none"
     assert any(SecretValue(PASSWORD, "") in texts for texts in _secret_leaves(resolved)) == secured
 
 

@@ -219,8 +219,8 @@ SAFETY = (
     Rule(
         cel=f"self.profile != 'prod' || ({_on('self.encryption.atRest')} && {_on('self.encryption.inTransit')})",
         holds=lambda spec: spec.profile != "prod" or (spec.encryption.at_rest and spec.encryption.in_transit),
-        message="encryption cannot be switched off in prod, neither atRest nor inTransit; remove the switch (clients without TLS are moved with "
-        "transitMode: preferred), or use profile: dev",
+        message="encryption cannot be switched off in prod, neither atRest nor inTransit; remove the switch, or use profile: dev (there clients "
+        "without TLS are moved with transitMode: preferred)",
         field=".encryption",
     ),
     Rule(
@@ -233,6 +233,26 @@ SAFETY = (
         cel=f"{_on('self.encryption.inTransit')} || {_AUTH} == 'none'",
         holds=lambda spec: spec.encryption.in_transit or spec.auth.mode == "none",
         message="auth.mode token and rbac need TLS, or the secret would travel in the open; remove encryption.inTransit: false, or set auth.mode: none",
+        field=".auth",
+    ),
+    Rule(
+        cel=f"!({given('self.encryption.transitMode')}) || self.encryption.transitMode != 'preferred' || {_AUTH} == 'none'",
+        holds=lambda spec: spec.encryption.transit_mode != "preferred" or spec.auth.mode == "none",
+        message="encryption.transitMode preferred lets clients without TLS in, of whom ElastiCache asks no secret; set auth.mode: none for as long as "
+        "clients are moved, or transitMode: required",
+        field=".auth",
+    ),
+    Transition(
+        cel=f"{_AUTH} != 'none' || {_AUTH.replace('self.', 'oldSelf.')} == 'none'",
+        holds=lambda old, new: new.auth.mode != "none" or old.auth.mode == "none",
+        message="auth.mode cannot go back to none: a cache that asks for a secret does not stop; keep token or rbac, or make a second object",
+        field=".auth",
+    ),
+    Transition(
+        cel=f"{_AUTH} != 'rbac' || {_AUTH.replace('self.', 'oldSelf.')} != 'none'",
+        holds=lambda old, new: new.auth.mode != "rbac" or old.auth.mode != "none",
+        message="auth.mode cannot go from none to rbac at once, as clients without a secret would be cut off; set token first, which lets them in until "
+        "its grace is over, and rbac then",
         field=".auth",
     ),
     Rule(

@@ -1,117 +1,182 @@
-"""Who may log in to a cache: secrets, users, their rotation, and what clients are told."""
+"""Who may log in to a cache: secrets, users, their rotation, what clients are told, and how they move from a token to users and back."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import json
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Final
 
 from securebase.api.cache import CacheClusterSpec
-from securebase.api.cache.access import User as UserSpec
-from securebase.core.graph import Node, Ref, SecretFrom
-from securebase.core.kind import Context
+from securebase.core.errors import Terminal
+from securebase.core.graph import Node, Ref, Role, SecretFrom
+from securebase.core.kind import Context, Facts
 from securebase.kinds.cache.names import CONNECTION, GROUP, cache_id, connection_name
+from securebase.resources.elasticache.login_model import EVERYTHING, LoginMove, LoginState, Stage, Way
 from securebase.resources.elasticache.rotation import Credential, CredentialRetirement
 from securebase.resources.elasticache.user_model import ID_LENGTH, User, UserGroup, default_user
 from securebase.resources.kubernetes.model import Entry, ObjectSecret, OwnerReference, Template
 from securebase.resources.secretsmanager.model import ManagedSecret
 
+LOGIN: Final = "login"
+"""The look at how the cache lets clients in; nothing is composed without its answer."""
+
 SECRET: Final = "secret"
 USERS: Final = "users"
+MOVE: Final = "login-move"
 _DEFAULT: Final = "default"
 
 
 @dataclass(frozen=True, slots=True)
 class _Login:
-    """One secret and whose it is. The AUTH token is that of the user `default`."""
+    """One secret and whose it is. The AUTH token is the secret of the user `default`, whom a cache may be open to as well."""
 
     name: str
-    suffix: str = ""
 
     def node(self, what: str) -> str:
-        return f"{what}{self.suffix}"
+        return what if self.name == _DEFAULT else f"{what}-{self.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """How clients log in now.
+
+    published  whose secrets clients are told, the first one's under the plain keys
+    leaving    whose secrets go on working for the rest of their grace
+    users      users the cache is open to, by name, with their access strings; empty while it is on a token, or open
+    moving     users or token, while clients move there
+    """
+
+    published: tuple[_Login, ...] = ()
+    leaving: tuple[_Login, ...] = ()
+    users: Mapping[str, str] | None = None
+    moving: str = ""
+
+    @property
+    def on_users(self) -> bool:
+        return self.users is not None
+
+    @property
+    def has_token(self) -> bool:
+        """Whether the cache itself asks for the token."""
+        return self.users is None and bool(self.published)
+
+
+def secret_node(spec: CacheClusterSpec) -> str:
+    """The secret of whoever is published first."""
+    return _Login(spec.auth.users[0].name if spec.auth.mode == "rbac" else _DEFAULT).node(SECRET)
 
 
 def secured(spec: CacheClusterSpec) -> bool:
-    """Whether clients need a secret: only where nobody can come without TLS (CreateReplicationGroup, AuthToken)."""
-    return spec.auth.mode != "none" and spec.encryption.effective_transit_mode == "required"
+    """Whether clients need a secret."""
+    return spec.auth.mode != "none"
 
 
-def access_nodes(spec: CacheClusterSpec, context: Context) -> Iterator[Node]:
-    """Secrets with their rotation, users, and the connection Secret."""
-    logins = tuple(_logins(spec))
-    for login in logins:
-        yield Node(login.node(SECRET), "secretsmanager/secret", _secret(spec, login, context))
-    if spec.auth.mode == "rbac" and logins:
-        yield from _user_nodes(spec, context)
-    for login in logins:
-        yield Node(login.node("credential"), "elasticache/credential", _credential(spec, login, context))
-    yield Node(CONNECTION, "kubernetes/secret", _connection(spec, logins, context))
-    for login in logins:
-        yield Node(login.node("retirement"), "elasticache/credential-retirement", _retirement(spec, login, context), after=frozenset({CONNECTION}))
+def login_node(spec: CacheClusterSpec, context: Context) -> Node:
+    """The look that decides how things are to stand."""
+    way = {"token": Way.TOKEN, "rbac": Way.USERS, "none": Way.OPEN}[spec.auth.mode]
+    state = LoginState(
+        secret=_secret_name(_Login(_DEFAULT), context),
+        user_group=cache_id(context.identity, USERS, ID_LENGTH),
+        way=way.value,
+        shares_token=any(user.name == _DEFAULT for user in spec.auth.users),
+        grace_seconds=spec.rotation.grace.seconds,
+    )
+    return Node(LOGIN, "elasticache/login-state", state, role=Role.EXTERNAL)
 
 
-def _logins(spec: CacheClusterSpec) -> Iterator[_Login]:
-    if not secured(spec):
-        return
-    if spec.auth.mode == "token":
-        yield _Login(_DEFAULT)
-        return
-    for user in spec.auth.users:
-        yield _Login(user.name, f"-{user.name}")
+def access_of(spec: CacheClusterSpec, facts: Facts) -> Access:
+    """How clients are to log in now, by what is known of the cache. Terminal where it asks for a secret and is to stop doing so."""
+    known = facts.nodes.get(LOGIN, {})
+    wanted = {user.name: user.access_string for user in spec.auth.users}
+    users, token = tuple(map(_Login, wanted)), _Login(_DEFAULT)
+    match known.get("stage", {"token": Stage.TOKEN, "rbac": Stage.USERS, "none": Stage.OPEN}[spec.auth.mode]):
+        case Stage.TOKEN:
+            return Access((token,))
+        case Stage.USERS:
+            return Access(users, users=wanted)
+        case Stage.TO_USERS:
+            return Access(users, (token,), {**wanted, _DEFAULT: EVERYTHING}, Way.USERS.value)
+        case Stage.TO_TOKEN:
+            there: dict[str, str] = json.loads(known.get("users", "{}"))
+            return Access((token,), tuple(_Login(name) for name in there if name != _DEFAULT), {**there, _DEFAULT: EVERYTHING}, Way.TOKEN.value)
+        case Stage.STAYS:
+            raise Terminal("LoginStays", "auth.mode none: the cache asks clients for a secret, and cannot stop that; set token or rbac, or make another object")
+        case _:
+            return Access()
 
 
-def _secret(spec: CacheClusterSpec, login: _Login, context: Context) -> ManagedSecret:
-    whose = f"user {login.name}" if spec.auth.mode == "rbac" else "AUTH token"
+def access_nodes(spec: CacheClusterSpec, access: Access, context: Context) -> Iterator[Node]:
+    """Secrets with their rotation, users, the connection Secret, and the note that clients were told to move."""
+    for login in (*access.published, *access.leaving):
+        yield Node(login.node(SECRET), "secretsmanager/secret", _secret(login, context))
+    if access.users is not None:
+        yield from _user_nodes(spec, access.users, context)
+    for login in access.published:
+        yield Node(login.node("credential"), "elasticache/credential", _credential(spec, access, login, context))
+    yield Node(CONNECTION, "kubernetes/secret", _connection(spec, access.published, context))
+    told = frozenset({CONNECTION})
+    for login in access.published:
+        yield Node(login.node("retirement"), "elasticache/credential-retirement", _retirement(spec, access, login, context), after=told)
+    if access.moving:
+        yield Node(MOVE, "elasticache/login-move", LoginMove(Ref(SECRET, "arn"), access.moving), after=told)
+
+
+def _secret_name(login: _Login, context: Context) -> str:
+    return context.identity.external_name(login.node(SECRET), 200)
+
+
+def _secret(login: _Login, context: Context) -> ManagedSecret:
+    whose = "token (password of user default)" if login.name == _DEFAULT else f"password of user {login.name}"
     return ManagedSecret(
-        name=context.identity.external_name(login.node(SECRET), 200),
+        name=_secret_name(login, context),
         tags=context.tags,
         username=login.name,
         description=f"{whose} of CacheCluster {context.identity.namespace}/{context.identity.name}",
     )
 
 
-def _user_nodes(spec: CacheClusterSpec, context: Context) -> Iterator[Node]:
-    for user in spec.auth.users:
-        yield Node(f"user-{user.name}", "elasticache/user", _user(spec, user, context))
+def _user_nodes(spec: CacheClusterSpec, users: Mapping[str, str], context: Context) -> Iterator[Node]:
+    """Whoever logs in without a name is nobody, unless `default` is among the users."""
+    for name, access_string in users.items():
+        yield Node(f"user-{name}", "elasticache/user", _user(spec, name, access_string, context))
     group_id = cache_id(context.identity, USERS, ID_LENGTH)
-    names = {user.name for user in spec.auth.users}
-    if _DEFAULT not in names:
+    if _DEFAULT not in users:
         nobody = replace(default_user(group_id, spec.engine, context.tags), user_id=cache_id(context.identity, f"user-{_DEFAULT}", ID_LENGTH))
         yield Node(f"user-{_DEFAULT}", "elasticache/user", nobody)
-    ids = frozenset(Ref(f"user-{name}", "id") for name in names | {_DEFAULT})
+    ids = frozenset(Ref(f"user-{name}", "id") for name in {*users, _DEFAULT})
     yield Node(USERS, "elasticache/user-group", UserGroup(group_id, spec.engine, context.tags, ids))
 
 
-def _user(spec: CacheClusterSpec, user: UserSpec, context: Context) -> User:
+def _user(spec: CacheClusterSpec, name: str, access_string: str, context: Context) -> User:
     return User(
-        user_id=cache_id(context.identity, f"user-{user.name}", ID_LENGTH),
-        user_name=user.name,
+        user_id=cache_id(context.identity, f"user-{name}", ID_LENGTH),
+        user_name=name,
         engine=spec.engine,
         tags=context.tags,
-        access_string=user.access_string,
-        passwords=(SecretFrom(f"{SECRET}-{user.name}", "password"),),
+        access_string=access_string,
+        passwords=(SecretFrom(_Login(name).node(SECRET), "password"),),
     )
 
 
-def _credential(spec: CacheClusterSpec, login: _Login, context: Context) -> Credential:
+def _credential(spec: CacheClusterSpec, access: Access, login: _Login, context: Context) -> Credential:
     request, immediate = _asked(context)
     return Credential(
         group=Ref(GROUP, "id"),
         secret=Ref(login.node(SECRET), "arn"),
-        user=Ref(f"user-{login.name}", "id") if spec.auth.mode == "rbac" else "",
+        user=Ref(f"user-{login.name}", "id") if access.on_users else "",
         every_seconds=spec.rotation.every.seconds if spec.rotation.every is not None else 0,
         request=request,
         immediate=immediate,
     )
 
 
-def _retirement(spec: CacheClusterSpec, login: _Login, context: Context) -> CredentialRetirement:
+def _retirement(spec: CacheClusterSpec, access: Access, login: _Login, context: Context) -> CredentialRetirement:
     request, immediate = _asked(context)
     return CredentialRetirement(
         group=Ref(GROUP, "id"),
         secret=Ref(login.node(SECRET), "arn"),
-        user=Ref(f"user-{login.name}", "id") if spec.auth.mode == "rbac" else "",
+        user=Ref(f"user-{login.name}", "id") if access.on_users else "",
         version=Ref(login.node("credential"), "version"),
         published_at=Ref(CONNECTION, "publishedAt"),
         grace_seconds=spec.rotation.grace.seconds,

@@ -8,7 +8,7 @@ from securebase.api.cache import CacheClusterSpec
 from securebase.api.cache.upkeep import LogDelivery as LogSpec
 from securebase.core.graph import Node, Ref, SecretFrom
 from securebase.core.kind import Context
-from securebase.kinds.cache.access import SECRET, USERS
+from securebase.kinds.cache.access import SECRET, USERS, Access
 from securebase.kinds.cache.names import GROUP, GROUP_LENGTH, cache_id
 from securebase.kinds.cache.network import security_groups, subnet_group_name
 from securebase.resources.elasticache.model import CLUSTER_PARAMETER, LogDelivery, ParameterGroup, ReplicationGroup, engine, split_parameters
@@ -21,7 +21,7 @@ def parameters_id(spec: CacheClusterSpec) -> str:
     return f"parameters-{spec.parameter_family.replace('.', '-')}{clustered}"
 
 
-def group_nodes(spec: CacheClusterSpec, context: Context) -> Iterator[Node]:
+def group_nodes(spec: CacheClusterSpec, access: Access, context: Context) -> Iterator[Node]:
     """The parameter group and the replication group."""
     name = parameters_id(spec)
     values = {key: value for key, value in spec.effective_parameters.items() if key != CLUSTER_PARAMETER}
@@ -35,10 +35,10 @@ def group_nodes(spec: CacheClusterSpec, context: Context) -> Iterator[Node]:
         cluster_enabled=spec.cluster_mode != "disabled",
     )
     yield Node(name, "elasticache/parameter-group", parameters)
-    yield Node(GROUP, "elasticache/replication-group", _group(spec, context, name), guards=True)
+    yield Node(GROUP, "elasticache/replication-group", _group(spec, access, context, name), guards=True)
 
 
-def _group(spec: CacheClusterSpec, context: Context, parameters: str) -> ReplicationGroup:
+def _group(spec: CacheClusterSpec, access: Access, context: Context, parameters: str) -> ReplicationGroup:
     tls = spec.encryption.effective_transit_mode
     return ReplicationGroup(
         name=cache_id(context.identity, GROUP, GROUP_LENGTH),
@@ -58,8 +58,8 @@ def _group(spec: CacheClusterSpec, context: Context, parameters: str) -> Replica
         at_rest_encryption=spec.encryption.at_rest,
         kms_key=spec.encryption.kms_key_id or "",
         transit_encryption=tls or "off",
-        auth_token=SecretFrom(SECRET, "password") if spec.auth.mode == "token" and tls == "required" else None,
-        user_groups=frozenset({Ref(USERS, "id")}) if spec.auth.mode == "rbac" and tls == "required" else frozenset(),
+        auth_token=SecretFrom(SECRET, "password") if access.has_token else None,
+        user_groups=frozenset({Ref(USERS, "id")}) if access.on_users else frozenset(),
         network_type=spec.network.network_type,
         ip_discovery=spec.network.effective_ip_discovery,
         data_tiering=spec.effective_data_tiering,

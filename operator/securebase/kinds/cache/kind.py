@@ -12,7 +12,7 @@ from securebase.core.identity import Identity
 from securebase.core.kind import AdviceSubject, Context, Facts, Needs, PolicyDefaults, Probe, SecretRef
 from securebase.core.policy import OnDelete
 from securebase.kinds.cache import advice
-from securebase.kinds.cache.access import access_nodes, secured
+from securebase.kinds.cache.access import LOGIN, access_nodes, access_of, login_node, secret_node, secured
 from securebase.kinds.cache.alarms import alarm_names, alarm_nodes, members
 from securebase.kinds.cache.group import group_nodes
 from securebase.kinds.cache.names import CONNECTION, GROUP, connection_name
@@ -33,6 +33,8 @@ class CacheClusterKind:
             "ec2/security-group",
             "elasticache/credential",
             "elasticache/credential-retirement",
+            "elasticache/login-move",
+            "elasticache/login-state",
             "elasticache/parameter-group",
             "elasticache/replication-group",
             "elasticache/subnet-group",
@@ -53,21 +55,23 @@ class CacheClusterKind:
         return PolicyDefaults(OnDelete(spec.effective_on_delete), spec.effective_deletion_protection)
 
     def needs(self, spec: CacheClusterSpec, namespace: str) -> Needs:
-        """The members decide which alarms there are; the port in use stays open while another one is wanted."""
-        return Needs(nodes=frozenset({GROUP}))
+        """The members decide which alarms there are; the port in use stays open while another one is wanted. How clients log in decides who is
+        let in: not knowing it, nobody could say whom a change would lock out."""
+        return Needs(nodes=frozenset({GROUP, LOGIN}), vital=frozenset({LOGIN}))
 
     def compose(self, spec: CacheClusterSpec, facts: Facts, context: Context) -> Graph:
         """All resources of one cache. While its members are not known nothing is pruned: their alarms are only not composed."""
-        known = facts.nodes.get(GROUP, {}).get("members", "")
+        known, access = facts.nodes.get(GROUP, {}).get("members", ""), access_of(spec, facts)
         return Graph(
             [
                 *network_nodes(spec, context, _ports(facts)),
-                *group_nodes(spec, context),
-                *access_nodes(spec, context),
+                *group_nodes(spec, access, context),
+                login_node(spec, context),
+                *access_nodes(spec, access, context),
                 *alarm_nodes(spec, context, members(known)),
             ],
             complete=bool(known) or not spec.alarms.enabled,
-            gathered={GROUP: {"members": known}} if spec.alarms.enabled else {},
+            gathered=_gathered(spec, facts, known),
         )
 
     def verification(self, spec: CacheClusterSpec, outputs: Mapping[str, str], identity: Identity) -> Probe | None:
@@ -87,11 +91,11 @@ class CacheClusterKind:
     def outputs(self, spec: CacheClusterSpec, attributes: Mapping[str, Mapping[str, str]]) -> Mapping[str, str]:
         """What is known so far: id, arn, region, host, readerHost, port, nodeType, engine, engineVersion, members, connectionSecret, secretArn,
         alarmNames, criticalAlarmNames."""
-        group, login = attributes.get(GROUP, {}), spec.auth.users[0].name if spec.auth.users else ""
+        group = attributes.get(GROUP, {})
         known = {name: group.get(name, "") for name in ("id", "arn", "host", "readerHost", "port", "nodeType", "engine", "engineVersion", "members")}
         known |= {
             "connectionSecret": attributes.get(CONNECTION, {}).get("name", ""),
-            "secretArn": attributes.get(f"secret-{login}" if login else "secret", {}).get("arn", ""),
+            "secretArn": attributes.get(secret_node(spec), {}).get("arn", ""),
             "region": _region(known["arn"]),
             **alarm_names(attributes, members(known["members"])),
         }
@@ -100,6 +104,12 @@ class CacheClusterKind:
     def advice_subject(self, spec: CacheClusterSpec, outputs: Mapping[str, str]) -> AdviceSubject | None:
         """Satisfies `core.kind.Advises`."""
         return advice.advice_subject(spec, outputs)
+
+
+def _gathered(spec: CacheClusterSpec, facts: Facts, members: str) -> dict[str, dict[str, str]]:
+    """What the composition went by."""
+    by_login = {LOGIN: {name: facts.nodes[LOGIN].get(name, "") for name in ("stage", "users")}} if LOGIN in facts.nodes else {}
+    return by_login | ({GROUP: {"members": members}} if spec.alarms.enabled else {})
 
 
 def _region(arn: str) -> str:

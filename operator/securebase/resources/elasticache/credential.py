@@ -138,6 +138,7 @@ class _RotationDriver(ABC, Generic[D]):
             move.message,
             target.owner,
             due=move.do.value,
+            about=sight.secret.arn,
             drifted=("value",) if move.reason == CHANGED_OUTSIDE else (),
             again_at=move.again_at,
             attributes={"step": move.do.value or move.reason},

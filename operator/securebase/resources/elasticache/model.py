@@ -89,11 +89,6 @@ def _less_guarded(have: Any, want: Any) -> Impact:
     return Impact.PROTECTION_LOSS if (want or 0) < (have or 0) else Impact.ONLINE
 
 
-def _between_logins(have: Any, want: Any) -> Impact:
-    """From a token to users or back: whoever logs in the old way is cut off by that one request."""
-    return Impact.DISRUPTIVE if bool(have) != bool(want) else Impact.ONLINE
-
-
 @dataclass(frozen=True, slots=True)
 class LogDelivery:
     """Where one log goes.
@@ -148,7 +143,7 @@ class ReplicationGroup:
     kms_key: str = managed(impact=Impact.REPLACE, default="")
     transit_encryption: str = managed(impact=_ranked(Transit, Impact.PROTECTION_LOSS), default=Transit.REQUIRED.value)
     auth_token: SecretValue | SecretFrom | None = managed(secret=True, default=None)
-    user_groups: frozenset[str] = managed(impact=_between_logins, default=frozenset())
+    user_groups: frozenset[str] = frozenset()
     network_type: str = managed(impact=Impact.REPLACE, default="ipv4")
     ip_discovery: str = ""
     data_tiering: bool = managed(impact=Impact.REPLACE, default=False)

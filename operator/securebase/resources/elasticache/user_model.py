@@ -29,8 +29,9 @@ class User:
     user_id         lower case, at most 40 characters
     user_name       what clients log in as; `default` is who they are without a name
     access_string   as Redis' ACL spells it, without passwords
-    passwords       one or two, set at creation and when `authentication` has to be put right, else not compared: rotating them is another type's work.
-                    A user that is off needs none: it gets one that nobody knows, because a group of engine valkey takes no user without
+    passwords       one or two, set at creation, when the user is switched on, and when `authentication` has to be put right, else not compared:
+                    rotating them is another type's work. A user that is off needs none: it gets one that nobody knows, because a group of
+                    engine valkey takes no user without
     authentication  `password` or `iam`; with `iam` id and name must be equal
 
     Attributes: `id`, `arn`, `name`, `status`, `passwordCount`.

@@ -211,6 +211,7 @@ class _AccessDriver(ABC, Generic[D]):
             "" if ready else f"ElastiCache is {status} it",
             tagged.owner,
             attributes=attributes,
+            about=min(entry.get("UserGroupIds") or (name,)),
             raw=entry,
         )
 
@@ -233,7 +234,8 @@ class UserDriver(_AccessDriver[User]):
             told["AccessString"] = want.access_string
         if want.engine != have.engine:
             told["Engine"] = want.engine
-        if want.authentication != have.authentication:
+        # Whoever is switched on needs a password that somebody knows, and who is switched off shall have none of those.
+        if want.authentication != have.authentication or is_off(want.access_string) != is_off(have.access_string):
             told["AuthenticationMode"] = authentication_mode(want)
         return told
 

@@ -221,7 +221,7 @@ class ManagedSecretDriver:
         if not there.current:
             return Observed(there.arn, value, State.FAILED, "NoValue", "no version is labelled AWSCURRENT", tagged.owner, attributes=attributes)
         attributes["currentVersion"] = there.current
-        observed = Observed(there.arn, value, owner=tagged.owner, attributes=attributes)
+        observed = Observed(there.arn, value, owner=tagged.owner, attributes=attributes, about=there.arn)
         if tagged.owner != target.owner:
             return observed  # what is not ours is not read
         if (secret := self._value(there)) is None:
