@@ -2,7 +2,7 @@
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format generate bench lock clean setup
+.PHONY: help demo test check format generate pictures bench lock clean setup
 
 VENV := .venv
 RUN := $(VENV)/bin/python
@@ -48,6 +48,10 @@ format: setup ## let ruff format and mend what it can
 generate: setup ## write crds/, the chart's copy of them and manifests/ anew
 	@$(RUN) -m securebase.api.schema --write crds
 	@$(RUN) -m hack.render --write
+
+pictures: setup ## draw docs/pictures anew: the dashboards of examples/ with made-up data
+	@hack/setup emulator
+	@$(RUN) -m hack.pictures $(ARGS)
 
 bench: setup ## measure; each run writes bench/results/<bench>.json
 	@hack/setup emulator controlplane

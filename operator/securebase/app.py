@@ -24,6 +24,7 @@ from securebase.cost.collect import CacheMetrics
 from securebase.cost.data import InvalidData, book_with, shipped_sizes
 from securebase.kinds.registry import KINDS
 from securebase.resources.cloudwatch.history import AlarmHistory
+from securebase.resources.cloudwatch.metric_data import MetricData
 from securebase.resources.registry import Drivers, aws_drivers, kubernetes_drivers
 from securebase.runtime.account_passes import PLURAL as AWS_ACCOUNTS
 from securebase.runtime.account_passes import AccountPasses
@@ -39,6 +40,7 @@ from securebase.runtime.queue import Key, WorkQueue
 from securebase.runtime.reconciler import reconciler_of
 from securebase.runtime.secrets import ClusterSources, SecretWatch
 from securebase.runtime.shared import Process, SharedUse
+from securebase.runtime.silence import Silences
 from securebase.runtime.sweeper import Sweeper
 from securebase.runtime.verifier import Verifier
 from securebase.settings import Settings
@@ -105,7 +107,10 @@ def build(settings: Settings, redactor: Redactor) -> Parts:
 
     sources = ClusterSources(api, outputs_of, redactor.register)
     kinds = {kind.kind: kind for kind in KINDS}
-    alarms = AlarmWatch(kinds, objects, lambda account, region: AlarmHistory(clients.scope(account, region), time.time), api, events, metrics, time.time)
+    silences = Silences(lambda account, region: MetricData(clients.scope(account, region), time.time), time.time)
+    alarms = AlarmWatch(
+        kinds, objects, lambda account, region: AlarmHistory(clients.scope(account, region), time.time), silences, api, events, metrics, time.time
+    )
     log.info("securebase-operator %s, instance %s, replica %s", __version__, instance, identity)
     return Parts(
         kinds=kinds,
@@ -126,7 +131,7 @@ def build(settings: Settings, redactor: Redactor) -> Parts:
         workers=settings.workers,
         http_host=settings.http_host,
         http_port=settings.http_port,
-        verifier=Verifier(instance, kinds, objects, sources.secret, client, metrics, time.time),
+        verifier=Verifier(instance, kinds, objects, sources.login, client, metrics, time.time),
         advisor=Advisor(kinds, objects, lambda account, region: CacheMetrics(clients.scope(account, region), time.time), book, shipped_sizes(), time.time),
     )
 

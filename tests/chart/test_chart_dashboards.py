@@ -22,7 +22,7 @@ from securebase.telemetry.alarm_series import AlarmReading, AlarmsReading
 from securebase.telemetry.cache_series import CacheReading
 from securebase.telemetry.metrics import Metrics
 from tests.chart.conftest import CHART, Helm, Render, of_kind, the
-from tests.chart.dashboard import DASHBOARD, Query, all_queries, boards, dashboard, panels
+from tests.chart.dashboard import DASHBOARD, Query, all_queries, boards, dashboard, panels, queries
 
 ON = {"metrics": {"dashboards": {"enabled": True}}}
 OF_THE_TARGET = {"job", "instance"}
@@ -165,3 +165,52 @@ def test_no_panel_covers_another(board: Mapping[str, Any]) -> None:
         beside = one["x"] + one["w"] <= other["x"] or other["x"] + other["w"] <= one["x"]
         below = one["y"] + one["h"] <= other["y"] or other["y"] + other["h"] <= one["y"]
         assert beside or below, (one, other)
+
+
+STATE = 'securebase_alarm_state{kind="PerfAlarmSet",namespace="web",name="all",alarm="%s",severity="%s",service="%s",region="us-east-1"}'
+
+
+def alarm_stats() -> dict[str, str]:
+    """Expressions of the figures at the head of the alarms' dashboard, by title."""
+    [board] = [board for board in boards() if board["uid"] == "securebase-alarms"]
+    told = {query.panel: query.expression for query in queries(board)}
+    return {panel["title"]: told[panel["title"]] for panel in panels(board) if panel["type"] == "stat"}
+
+
+def series_of(*alarms: tuple[str, str, str, str]) -> list[dict[str, str]]:
+    return [{"series": STATE % (name, severity, service), "values": values} for name, severity, service, values in alarms]
+
+
+@pytest.mark.parametrize(
+    ("alarms", "expected"),
+    [
+        ((), {"Critical services": None, "Other alarms": None, "Without data": None, "Read ago": None, "In trouble": None}),
+        (
+            (("a", "critical", "api", "0x2"), ("b", "warning", "api", "0x2")),
+            {"Critical services": 0, "Other alarms": 0, "Without data": 0},
+        ),
+        (
+            (("child", "critical", "api", "1x2"), ("composite", "critical", "api", "1x2"), ("b", "warning", "api", "1x2"), ("c", "info", "db", "-1x2")),
+            {"Critical services": 1, "Other alarms": 1, "Without data": 1},
+        ),
+    ],
+)
+def test_a_figure_of_alarms_is_unknown_without_series_and_0_where_all_is_well(
+    alarms: tuple[tuple[str, str, str, str], ...], expected: dict[str, int | None], tool: Path, tmp_path: Path
+) -> None:
+    stats = alarm_stats()
+    asked = [
+        {"expr": stats[title], "eval_time": "1m", "exp_samples": [] if value is None else [{"labels": "{}", "value": value}]}
+        for title, value in expected.items()
+    ]
+    path = tmp_path / "stats.yaml"
+    path.write_text(yaml.safe_dump({"tests": [{"interval": "1m", "input_series": series_of(*alarms), "promql_expr_test": asked}]}))
+    answer = subprocess.run([tool, "test", "rules", path], capture_output=True, text=True, check=False, timeout=60)
+    assert answer.returncode == 0, answer.stdout + answer.stderr
+
+
+def test_a_figure_of_alarms_is_that_of_now() -> None:
+    """The last value of a range would stand for hours after the operator is gone."""
+    [board] = [board for board in boards() if board["uid"] == "securebase-alarms"]
+    for panel in panels(board):
+        assert panel["type"] != "stat" or all(target["instant"] and not target["range"] for target in panel["targets"]), panel["title"]

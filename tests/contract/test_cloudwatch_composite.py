@@ -8,11 +8,11 @@ from uuid import uuid4
 
 import pytest
 
-from securebase.core.driver import Depth, Observed
-from securebase.core.errors import Terminal
+from securebase.core.driver import IN_USE, Depth, Observed
+from securebase.core.errors import Terminal, Waiting
 from securebase.resources.cloudwatch.composite import CompositeAlarmDriver, composite_input
 from securebase.resources.cloudwatch.composite_model import CompositeAlarm
-from tests.contract.harness import Contract, Lab, check_contract, observe
+from tests.contract.harness import Contract, Lab, check_contract, delete, eventually, observe, settled, write
 
 
 def child(lab: Lab, name: str) -> str:
@@ -53,7 +53,7 @@ def test_lives_as_promised(lab: Lab) -> None:
     }
 
     def drift(seen: Observed[CompositeAlarm]) -> None:
-        lab.raw("cloudwatch").put_composite_alarm(**composite_input(replace(alarm, rule='ALARM("throttles")')))
+        lab.raw("cloudwatch").put_composite_alarm(**composite_input(replace(alarm, rule='ALARM("throttles")'), {}))
 
     chosen = dict(random.sample(sorted(every.items()), 1)) if lab.stale else every
     check_contract(lab, Contract(CompositeAlarmDriver, alarm, chosen, drift, "rule"))
@@ -77,3 +77,29 @@ def test_what_an_identity_owns_is_found_without_its_names(lab: Lab) -> None:
     driver.create(target, "t")
     if not lab.stale:
         assert driver.owned(target.identity) == {target.node: target.want().name}
+
+
+def test_what_others_set_and_the_model_does_not_know_stays(lab: Lab) -> None:
+    driver = CompositeAlarmDriver(lab.scope("us-east-1"), lab.clock)
+    alarm = unhealthy(lab)
+    target = lab.target(driver.type, alarm)
+    driver.create(target, "t")
+    theirs = {"AlarmTagsPropagation": {"Enabled": True, "IncludedTagKeys": ["team"]}}
+    lab.raw("cloudwatch").put_composite_alarm(**composite_input(alarm, {}), ActionConfiguration=theirs)
+    eventually(lambda: observe(driver, target), lambda seen: seen is not None and seen.raw.get("ActionConfiguration") == theirs, "their setting")
+    write(driver, replace(target, desired=replace(alarm, description="ours", suppressor="", suppressor_wait=0, suppressor_extension=0)))
+    [found] = lab.raw("cloudwatch").describe_alarms(AlarmNames=[alarm.name], AlarmTypes=["CompositeAlarm"])["CompositeAlarms"]
+    assert found["AlarmDescription"] == "ours" and found["ActionConfiguration"] == theirs and "ActionsSuppressor" not in found
+
+
+def test_one_that_another_composite_is_over_is_waited_for(lab: Lab) -> None:
+    driver = CompositeAlarmDriver(lab.scope("us-east-1"), lab.clock)
+    target = lab.target(driver.type, unhealthy(lab))
+    driver.create(target, "t")
+    seen, over = settled(driver, target), f"over-{uuid4().hex[:8]}"
+    lab.raw("cloudwatch").put_composite_alarm(AlarmName=over, AlarmRule=f'ALARM("{target.want().name}")')
+    with pytest.raises(Waiting) as told:
+        driver.delete(target, seen)
+    assert told.value.reason == IN_USE and target.want().name in told.value.message
+    lab.raw("cloudwatch").delete_alarms(AlarmNames=[over])
+    delete(driver, target)

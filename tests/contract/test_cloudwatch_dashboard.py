@@ -9,11 +9,11 @@ from uuid import uuid4
 
 import pytest
 
-from securebase.core.driver import Observed
+from securebase.core.driver import Depth, Observed
 from securebase.core.errors import Terminal
 from securebase.resources.cloudwatch.dashboard_model import Dashboard, Widget, body
 from securebase.resources.cloudwatch.dashboards import DashboardDriver
-from tests.contract.harness import Contract, Lab, check_contract
+from tests.contract.harness import Contract, Lab, check_contract, eventually, settled, write
 
 
 def text(properties: dict[str, Any]) -> str:
@@ -41,7 +41,6 @@ def test_lives_as_promised(lab: Lab) -> None:
         "place": replace(dashboard, widgets=(replace(latency, y=6), about)),
         "one less": replace(dashboard, widgets=(latency,)),
         "one more": replace(dashboard, widgets=(latency, about, Widget("more", "text", 0, 12, 24, 3, text({"markdown": "more"})))),
-        "start": replace(dashboard, start="-PT6H"),
     }
 
     def drift(seen: Observed[Dashboard]) -> None:
@@ -69,3 +68,42 @@ def test_limits_are_told_before_the_call(lab: Lab) -> None:
     wide = Dashboard("wide", (Widget("all", "metric", 0, 0, 24, 6, text({"metrics": metrics, "region": "us-east-1"})),))
     with pytest.raises(Terminal, match="more than 500 metrics in all"):
         driver.create(lab.target(driver.type, wide), "t")
+
+
+def test_what_cloudwatch_warns_of_is_told_as_long_as_that_body_stands(lab: Lab) -> None:
+    driver = DashboardDriver(lab.scope("us-east-1"), lab.clock)
+    latency, _ = performance().widgets
+    odd = Widget("about", "text", 12, 0, 12, 6, text({"markdown": "# Orders", "colour": "red"}))
+    target = lab.target(driver.type, replace(performance(), widgets=(latency, odd)))
+    made = driver.create(target, "t")
+    assert "colour" in made.message and made.message.startswith("CloudWatch warns: /widgets/1")
+    for depth in (Depth.FRESH, Depth.SWEEP, Depth.SWEEP):
+        lab.clock.advance(61.0)
+        seen = driver.observe([target], depth)[target.key]
+        assert isinstance(seen, Observed) and seen.message == made.message, depth
+    plain = replace(target.want(), widgets=(latency,))
+    lab.raw("cloudwatch").put_dashboard(DashboardName=plain.name, DashboardBody=body(plain))
+    seen = driver.observe([target], Depth.FRESH)[target.key]
+    assert isinstance(seen, Observed) and seen.message == "", "another body was never warned of"
+    assert driver.update(replace(target, desired=plain), seen, ()).message == ""
+
+
+def test_what_others_set_beside_the_widgets_stays(lab: Lab) -> None:
+    driver = DashboardDriver(lab.scope("us-east-1"), lab.clock)
+    dashboard = performance()
+    target = lab.target(driver.type, dashboard)
+    driver.create(target, "t")
+    variable = {"type": "pattern", "pattern": "orders", "inputType": "input", "id": "api", "label": "API", "defaultValue": "orders", "visible": True}
+    theirs = {"start": "2026-11-01T00:00:00Z", "end": "2026-11-02T00:00:00Z", "periodOverride": "inherit", "variables": [variable]}
+    lab.raw("cloudwatch").put_dashboard(DashboardName=dashboard.name, DashboardBody=json.dumps({**json.loads(body(dashboard)), **theirs}))
+
+    def whole() -> dict[str, Any]:
+        told: dict[str, Any] = json.loads(lab.raw("cloudwatch").get_dashboard(DashboardName=dashboard.name)["DashboardBody"])
+        return told
+
+    eventually(whole, lambda told: told.get("variables") == [variable], "their settings")
+    settled(driver, target)
+    fewer = replace(dashboard, widgets=dashboard.widgets[:1])
+    write(driver, replace(target, desired=fewer))
+    found = eventually(whole, lambda told: len(told["widgets"]) == 1, "our change")
+    assert {name: found.get(name) for name in theirs} == theirs

@@ -171,6 +171,7 @@ def test_aws_refusing_because_it_is_busy_is_no_error(lab: Lab) -> None:
     driver, target = made(lab, cache(surroundings(lab)))
     seen = settled(driver, target)
     wanted = wanting(target, snapshot_retention=9)
+    lab.control.settings.elasticache_snapshot_s = 5.0
     lab.raw("elasticache").create_snapshot(ReplicationGroupId=target.external_id, SnapshotName=f"s-{uuid4().hex[:8]}")
     with pytest.raises(Waiting):
         driver.update(wanted, seen, differences(wanted, seen))

@@ -18,11 +18,13 @@ from lab.kubernetes import ControlPlane
 from securebase.clients.kubernetes import Kubernetes
 from securebase.core.diff import Applied, Cause, diff
 from securebase.core.driver import Depth, Driver, Observed, Target
-from securebase.core.errors import Terminal, Transient, Waiting
+from securebase.core.errors import ReferenceNotFound, Terminal, Transient, Waiting
 from securebase.core.fields import Paths, SecretValue, graft
 from securebase.core.graph import Ref, SecretFrom
+from securebase.core.kind import PublishedLogin
 from securebase.resources.kubernetes.driver import FOREIGN, OWNER, PUBLISHED_AT, ObjectSecretDriver, UncomparedSecretDriver
 from securebase.resources.kubernetes.model import Entry, ObjectSecret, OwnerReference, Template
+from securebase.runtime.secrets import ClusterSources
 from tests.contract.harness import Contract, Lab, ShiftedClock, check_contract, delete, differences, observe, settled, write
 
 URL = Template("rediss://{username}:{password}@{host}:6379")
@@ -340,3 +342,18 @@ def test_without_a_cluster_nothing_is_compared(lab: Lab, connection: ObjectSecre
     assert observe(driver, replace(target, desired=None, external_id="a/b")) is None
     with pytest.raises(Terminal, match="NoCluster"):
         driver.create(target, "t")
+
+
+def test_how_clients_are_told_to_log_in_is_read_at_one_moment_and_hidden_from_then_on(api: Kubernetes, plane: ControlPlane, namespace: str) -> None:
+    told: dict[str, str] = {"tls": "true", "username": "app", "password": "published-0123456789", "binary": "", "host": "cache.test"}
+    data = {key: base64.b64encode(value.encode()).decode() for key, value in told.items()} | {"binary": base64.b64encode(b"\xff").decode()}
+    for name, keys in (("users", told.keys()), ("open", {"tls", "host"})):
+        body = {"metadata": {"name": name}, "data": {key: data[key] for key in keys}}
+        plane.call("POST", f"/api/v1/namespaces/{namespace}/secrets", body)
+    concealed: list[str] = []
+    sources = ClusterSources(api, lambda ref: None, concealed.append)
+    assert sources.login(namespace, "users") == PublishedLogin(True, "app", "published-0123456789")
+    assert concealed == ["published-0123456789"]
+    assert (sources.login(namespace, "open"), len(concealed)) == (PublishedLogin(True), 1)
+    with pytest.raises(ReferenceNotFound, match=f"Secret {namespace}/gone does not exist"):
+        sources.login(namespace, "gone")

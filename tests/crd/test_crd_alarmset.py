@@ -97,6 +97,8 @@ def test_a_full_status_is_kept_as_written(plane: ControlPlane, namespace: str) -
         "flapping": names,
         "failedActions": names,
         "noData": names,
+        "evaluationErrors": names,
+        "pagingBeside": ["CdnDistribution site"],
         "missingTargets": ["CdnDistribution site", "orders"],
         "unconfirmedSubscriptions": ["ops@example.com", "https://pager.example.com/in"],
         "outputs": {"alarms": "60", "compositeAlarms": "3"},
@@ -122,9 +124,9 @@ def test_two_managers_keep_each_its_own_target(plane: ControlPlane, namespace: s
 
 def test_a_large_spec_stays_within_the_runtime_cost(plane: ControlPlane, namespace: str) -> None:
     """Every list full, but for the alarms of a target: 4,000 of them take the API server seconds."""
-    figures = {"threshold": 1, "periodSeconds": 60, "evaluationPeriods": 5, "datapointsToAlarm": 3, "statistic": "p99.9"}
+    figures = {"threshold": 1, "periodSeconds": 60, "evaluationPeriods": 5, "datapointsToAlarm": 3}
     maths = [{"id": f"m{n}", "name": "Errors", "dimensions": {"FunctionName": "orders"}} for n in range(10)]
-    plain = [{"id": f"a{n}", "metric": {"name": "Errors"}, "runbook": "https://wiki.example.com/x"} | figures for n in range(20)]
+    plain = [{"id": f"a{n}", "metric": {"name": "Errors"}, "runbook": "https://wiki.example.com/x", "statistic": "p99.9"} | figures for n in range(20)]
     expressions = [{"id": f"e{n}", "expression": "m0 + m1", "metrics": maths} | figures for n in range(20)]
     made = {"kmsKeyArn": KEY, "usEast1KmsKeyArn": USE1_KEY, "emails": [f"ops{n}@example.com" for n in range(20)]}
     large = with_widgets(100)

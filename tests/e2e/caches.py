@@ -15,6 +15,10 @@ from bench.clients import connect
 from tests.e2e.harness import DEADLINE, Manifest, Tenant, until
 
 REGION = "us-east-1"
+NAMESPACE = "AWS/ElastiCache"
+OF_EVERY_NODE = (
+    "EngineCPUUtilization", "DatabaseMemoryUsagePercentage", "Evictions", "NewConnections", "CurrConnections", "CacheHitRate",
+)  # fmt: skip
 BUSY_SECONDS = 60.0
 """As long as a cache takes for several changes one after the other: ElastiCache takes one at a time, and is asked again after 15 s."""
 
@@ -23,6 +27,14 @@ def vpc_subnets(tenant: Tenant, count: int = 2) -> list[str]:
     """Ids of subnets of the account's default VPC, each in another zone."""
     found = tenant.aws("ec2").describe_subnets()["Subnets"]
     return [str(subnet["SubnetId"]) for subnet in sorted(found, key=lambda subnet: str(subnet["AvailabilityZone"]))[:count]]
+
+
+Series = tuple[str, frozenset[tuple[str, str]]]
+"""Name and dimensions of a metric."""
+
+
+def _series(metric: Manifest) -> Series:
+    return metric["MetricName"], frozenset((pair["Name"], pair["Value"]) for pair in metric["Dimensions"])
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,16 +142,35 @@ class Cache:
         return {member["CacheClusterId"]: member["CurrentRole"] for shard in self.group()["NodeGroups"] for member in shard["NodeGroupMembers"]}
 
     def alarms(self, group: Manifest | None = None) -> dict[str, set[str]]:
-        """Member ids by the metric that an alarm of theirs looks at. Every alarm has the dimensions of a series that is published."""
-        published = [{pair["Name"]: pair["Value"] for pair in series} for series in self.act("series", group)]
-        found: dict[str, set[str]] = {}
+        """Member ids by the metric that an alarm of theirs looks at; `of nobody` where CloudWatch knows no series of that metric and those dimensions."""
+        self.publish(group)
+        published, found = self.published(), dict[str, set[str]]()
         for alarm in self.tenant.aws("cloudwatch").describe_alarms()["MetricAlarms"]:
-            dimensions = {pair["Name"]: pair["Value"] for pair in alarm["Dimensions"]}
-            if dimensions in published:
-                found.setdefault(alarm["MetricName"], set()).add(dimensions["CacheClusterId"])
+            series = _series(alarm)
+            if (alarm["Namespace"], *series) in {(NAMESPACE, *one) for one in published}:
+                found.setdefault(alarm["MetricName"], set()).add(dict(series[1])["CacheClusterId"])
             else:
-                found.setdefault(f"{alarm['MetricName']} of nobody", set()).add(str(dimensions))
+                found.setdefault(f"{alarm['MetricName']} of nobody", set()).add(str(series))
         return found
+
+    def publish(self, group: Manifest | None = None) -> None:
+        """What ElastiCache does every minute: figures of each node, by its id, and by its id and the node's number; of the lag those of replicas
+        (User Guide, "Metrics for Valkey and Redis OSS", "Monitoring use with CloudWatch Metrics")."""
+        shards = (group or self.group())["NodeGroups"]
+        data = []
+        for member in (member for shard in shards for member in shard["NodeGroupMembers"]):
+            node = [{"Name": "CacheClusterId", "Value": member["CacheClusterId"]}]
+            lag = ("ReplicationLag",) if member.get("CurrentRole") == "replica" else ()
+            for dimensions in (node, [*node, {"Name": "CacheNodeId", "Value": member["CacheNodeId"]}]):
+                data += [{"MetricName": name, "Dimensions": dimensions, "Value": 0.0} for name in (*OF_EVERY_NODE, *lag)]
+        known = self.published()
+        if data := [one for one in data if _series(one) not in known]:
+            self.tenant.aws("cloudwatch").put_metric_data(Namespace=NAMESPACE, MetricData=data)
+
+    def published(self) -> set[Series]:
+        """The series that CloudWatch has of nodes of caches."""
+        pages = self.tenant.aws("cloudwatch").get_paginator("list_metrics").paginate(Namespace=NAMESPACE)
+        return {_series(metric) for page in pages for metric in page["Metrics"]}
 
     def act(self, action: str, group: Manifest | None = None, **more: Any) -> Any:
         """What happens to a group, the only one if none is named, by itself."""
@@ -160,6 +191,11 @@ class Cache:
         """The value that Secrets Manager calls AWSCURRENT."""
         [secret] = self.secrets()
         return str(json.loads(self.tenant.aws("secretsmanager").get_secret_value(SecretId=secret["ARN"])["SecretString"])["password"])
+
+    def values(self) -> set[str]:
+        """The password in each secret's current value."""
+        client = self.tenant.aws("secretsmanager")
+        return {str(json.loads(client.get_secret_value(SecretId=secret["ARN"])["SecretString"])["password"]) for secret in self.secrets()}
 
     # --- its clients
 

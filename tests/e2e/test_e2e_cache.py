@@ -86,19 +86,29 @@ def test_a_client_logs_in_with_what_is_published(real: Cache) -> None:
     assert (owner["kind"], owner["name"]) == ("CacheCluster", "sessions")
 
 
-def test_the_password_is_told_nowhere_else(cache: Cache, operator: OperatorProcess) -> None:
-    cache.made()
-    password = cache.current()
+RBAC = [{"name": "app", "accessString": "on ~app:* +@read"}, {"name": "jobs", "accessString": "on ~jobs:* +@all"}]
+
+
+@pytest.mark.parametrize(
+    ("auth", "refused"),
+    [({}, "ModifyReplicationGroup"), ({"mode": "rbac", "users": RBAC}, "ModifyUser")],
+    ids=["token", "rbac"],
+)
+def test_the_password_is_told_nowhere_else(auth: dict[str, Any], refused: str, cache: Cache, operator: OperatorProcess) -> None:
+    cache.made(auth=auth)
+    password, known = cache.connection()["password"], cache.values()
+    assert password in known and len(known) == max(1, len(auth.get("users", ())))
     theirs = "somebody-elses-password-0123456789"
     cache.tenant.plane.call("PATCH", cache.connection_path(), {"stringData": {"password": theirs}}, content_type=MERGE)
     cache.refresh()
     cache.until(lambda: cache.connection()["password"] == password, "the published password to be put back")
-    message = f"The parameter AuthToken {password} is not allowed."
-    cache.tenant.endpoint.control.fail("elasticache", "ModifyReplicationGroup", "InvalidParameterValue", 400, account=cache.tenant.account, message=message)
-    cache.change(description="changed")
+    message = f"The parameter {' '.join(known)} is not allowed."
+    cache.tenant.endpoint.control.fail("elasticache", refused, "InvalidParameterValue", 400, account=cache.tenant.account, message=message)
+    users = [{**user, "accessString": user["accessString"] + " -@dangerous"} for user in auth.get("users", ())]
+    cache.change(description="changed", auth={**auth, **({"users": users} if users else {})})
     cache.until(lambda: conditions(cache.get())["Synced"][0] == "False", "the refusal to be told")
     namespace = cache.tenant.namespace
-    text = yaml.safe_dump_all([cache.tenant.account_manifest(), cache.manifest(description="planned")])
+    text = yaml.safe_dump_all([cache.tenant.account_manifest(), cache.manifest(description="planned", auth=auth)])
     planned = securebase(cache.tenant, "plan", "-f", "-", "--instance", INSTANCE, stdin=text)
     drifted = securebase(cache.tenant, "drift", "-n", namespace, "--instance", INSTANCE)
     assert (planned.returncode, "description" in planned.stdout) == (2, True), planned.stderr
@@ -111,7 +121,7 @@ def test_the_password_is_told_nowhere_else(cache: Cache, operator: OperatorProce
         "the plan": planned.stdout + planned.stderr,
         "the drift": drifted.stdout + drifted.stderr,
     }.items():
-        assert password not in shown and theirs not in shown, where
+        assert not [secret for secret in (*known, theirs) if secret in shown], where
 
 
 # --- alarms follow the nodes
@@ -234,79 +244,6 @@ def test_a_change_that_comes_while_it_is_busy_waits(cache: Cache) -> None:
     cache.ready()
     refused = [call for call in cache.tenant.calls() if call.code == "InvalidReplicationGroupState"]
     assert len(refused) <= 1, "it was known to be busy"
-
-
-# --- replacement
-
-
-def ports(cache: Cache) -> set[int]:
-    return {rule["FromPort"] for rule in cache.security_group()["IpPermissions"]}
-
-
-def test_another_port_is_another_cache(cache: Cache) -> None:
-    cache.made()
-    old, before = cache.group(), cache.connection()
-    cache.change(port=6380)
-    cache.says("Synced", "False", "ApprovalRequired")
-    assert [change["path"] for change in cache.get()["status"]["plan"]["changes"]] == ["port"]
-    assert cache.connection() == before, "clients are told of the port that is in use"
-    assert 6379 in ports(cache)
-    at = cache.tenant.mark()
-    cache.approve()
-    cache.until(lambda: len(cache.groups()) == 2, "the successor")
-    [new] = [group for group in cache.groups() if group["ReplicationGroupId"] != old["ReplicationGroupId"]]
-    cache.until(lambda: cache.connection()["port"] == "6380", "the new endpoint to be published")
-    assert cache.connection()["host"] != before["host"]
-    assert cache.connection()["password"] == before["password"]
-    cache.ready()
-    [snapshot] = cache.elasticache.describe_snapshots()["Snapshots"]
-    assert snapshot["ReplicationGroupId"] == old["ReplicationGroupId"]
-    writes = [name for name in cache.tenant.writes(at) if name in ("CreateSnapshot", "CreateReplicationGroup", "DeleteReplicationGroup")]
-    assert writes == ["CreateSnapshot", "CreateReplicationGroup"], "the old one stays for the grace"
-    assert ports(cache) == {6379, 6380}, "both can be reached for the grace"
-    cache.refresh()
-    assert len(cache.groups()) == 2
-    assert cache.resource("group")["externalId"] == new["ReplicationGroupId"]
-    cache.until(lambda: cache.alarms(new) == {metric: set(new["MemberClusters"]) for metric in METRICS}, "the alarms of the new node alone")
-
-
-def replaced(cache: Cache) -> tuple[str, str]:
-    """Ids of a cache and of its successor, which serves now."""
-    cache.made(alarms={"enabled": False})
-    old = cache.group()["ReplicationGroupId"]
-    cache.change(port=6380)
-    cache.says("Synced", "False", "ApprovalRequired")
-    cache.approve()
-    cache.until(lambda: len(cache.groups()) == 2, "the successor")
-    new = cache.ready()["status"]["outputs"]["id"]
-    return old, new
-
-
-def end_grace(cache: Cache, id: str) -> None:
-    """A day more has passed since a successor took over. Nobody else may write meanwhile."""
-    resources = cache.get()["status"]["resources"]
-    [retired] = [entry for entry in resources if entry["id"] == id]
-    retired["retiredAt"] -= 90_000
-    cache.tenant.plane.call("PATCH", f"{cache.tenant.path(cache.name)}/status", {"status": {"resources": resources}}, content_type=MERGE)
-
-
-def test_what_was_replaced_goes_when_its_grace_is_over(own_tenant: Own) -> None:
-    operator = own_tenant.operator()
-    cache = Cache.of(own_tenant.tenant)
-    old, new = replaced(cache)
-    point = {"MetricName": "SetTypeCmds", "Dimensions": [{"Name": "CacheClusterId", "Value": f"{old}-001"}], "Timestamp": datetime.now(UTC), "Value": 42.0}
-    cache.tenant.aws("cloudwatch").put_metric_data(Namespace="AWS/ElastiCache", MetricData=[point])
-    cache.refresh()
-    cache.until(lambda: "42 write commands" in cache.resource("group~0")["message"], "the writes that the successor lacks to be told")
-    kill(operator)
-    end_grace(cache, "group~0")
-    own_tenant.operator()
-    cache = Cache.of(own_tenant.tenant)
-    cache.until(lambda: [group["ReplicationGroupId"] for group in cache.groups()] == [new], "the old one to go")
-    cache.ready()
-    cache.until(lambda: ports(cache) == {6380}, "the old port to be closed")
-    [snapshot] = cache.elasticache.describe_snapshots()["Snapshots"]
-    assert snapshot["ReplicationGroupId"] == old
 
 
 # --- its end

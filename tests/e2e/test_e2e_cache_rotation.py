@@ -39,6 +39,11 @@ def stages(cache: Cache) -> dict[str, str]:
     return {label: version for version, labels in found.items() for label in labels}
 
 
+def rotation(cache: Cache) -> dict[str, Any]:
+    """What the status tells of it."""
+    return dict(cache.get()["status"].get("rotation") or {})
+
+
 def tokens_asked_for(cache: Cache) -> int:
     """How often ElastiCache was told of a token since the cache was made."""
     return cache.tenant.writes().count("ModifyReplicationGroup")
@@ -85,6 +90,10 @@ def test_clients_work_all_the_while(cache: Cache) -> None:
         worked_on(workers, cache)
         assert (cache.lets_in(before), cache.lets_in(after)) == (True, True)
         assert tokens_asked_for(cache) == 1
+        cache.until(lambda: rotation(cache).get("step") == "GracePeriod", "the grace to be told")
+        assert (rotation(cache)["requested"], "immediate" in rotation(cache)) == ("one", False)
+        assert cache.get()["status"]["acknowledged"]["rotate"] == "one"
+        assert datetime.now(UTC) < datetime.fromisoformat(rotation(cache)["graceEndsAt"]) <= datetime.now(UTC) + timedelta(minutes=10)
         cache.annotate(rotate="two")
         cache.refresh()
         worked_on(workers, cache)
@@ -96,14 +105,22 @@ def test_clients_work_all_the_while(cache: Cache) -> None:
         worked_on({name: worker for name, worker in workers.items() if name != "old"}, cache)
         assert failed(workers) == []
     assert one_valid_token(cache, before) == after
+    cache.until(lambda: rotation(cache)["step"] == "Done" and "graceEndsAt" not in rotation(cache), "the end to be told")
 
 
 def test_a_compromise_has_no_grace(cache: Cache) -> None:
     cache.made(**GRACE)
     before = cache.connection()
+    cache.annotate(rotate="leaked,now")
+    assert "securebase.io/rotate=leaked,now" in cache.says("Stalled", "True", "InvalidRequest")
+    assert (cache.connection(), tokens_asked_for(cache), len(stages(cache))) == (before, 0, 1)
+    assert cache.events("InvalidRequest")
     cache.annotate(rotate="leaked,immediate")
     after = one_valid_token(cache, before)
     assert tokens_asked_for(cache) == 2
+    [told] = cache.events("ImmediateRotation")
+    assert "leaked,immediate" in told
+    assert (rotation(cache)["immediate"], cache.get()["status"]["acknowledged"]["rotate"]) == (True, "leaked,immediate")
     cache.refresh()
     assert (cache.connection(), tokens_asked_for(cache)) == (after, 2), "a request is answered once"
 
@@ -129,6 +146,7 @@ def test_an_rbac_user_has_two_passwords_for_the_grace(cache: Cache) -> None:
         after = published_anew(cache, before)
         worked_on(workers, cache)
         assert (cache.lets_in(before), cache.lets_in(after), failed(workers)) == (True, True, [])
+        cache.until(lambda: [user["step"] for user in rotation(cache)["users"] if user["name"] == "api"] == ["GracePeriod"], "the grace to be told")
         workers["old"].stop()
         let_grace_pass(cache)
         cache.until(lambda: not cache.lets_in(before), "the old password to be retired")
@@ -139,10 +157,12 @@ KILLED_AT = [
     ("secretsmanager", "PutSecretValue", ""),
     ("secretsmanager", "TagResource", "rotate/"),
     ("elasticache", "ModifyReplicationGroup", "ROTATE"),
+    ("secretsmanager", "TagResource", "token-in-force-since"),
     ("secretsmanager", "UpdateSecretVersionStage", "AWSCURRENT"),
     ("secretsmanager", "UpdateSecretVersionStage", "AWSPENDING"),
     ("secretsmanager", "TagResource", "set/"),
     ("elasticache", "ModifyReplicationGroup", "SET"),
+    ("secretsmanager", "TagResource", "token-alone"),
 ]
 
 
@@ -156,10 +176,7 @@ def own_cache(own_tenant: Own) -> Iterator[Any]:
 @pytest.mark.parametrize(("service", "operation", "about"), KILLED_AT, ids=lambda part: part.strip("/") or "any")
 def test_kill_9_at_a_step_leaves_one_valid_token(service: str, operation: str, about: str, own_cache: Own) -> None:
     """The step is done, the operator never learns of it."""
-    own_cache.operator()
-    cache = Cache.of(own_cache.tenant)
-    cache.made(alarms={"enabled": False}, **GRACE)
-    before = cache.connection()
+    cache, before = rotating(own_cache)
     lost = cache.tenant.endpoint.control.lose_answer(service, operation, times=None, account=cache.tenant.account, contains=about)
     cache.annotate(rotate="one,immediate")
     cache.until(lambda: lost.hits, f"{operation} {about}")
@@ -168,3 +185,26 @@ def test_kill_9_at_a_step_leaves_one_valid_token(service: str, operation: str, a
     cache.tenant.endpoint.control.remove(lost)
     own_cache.operator()
     one_valid_token(Cache.of(own_cache.tenant), before)
+
+
+def test_kill_9_at_the_publication_leaves_one_valid_token(own_cache: Own) -> None:
+    """The connection Secret is written, and nothing that follows: the old token works until the next process has read what is published."""
+    cache, before = rotating(own_cache)
+    control = cache.tenant.endpoint.control
+    held = control.fail("secretsmanager", "TagResource", "InternalServiceError", 500, account=cache.tenant.account, contains="set/", times=None)
+    cache.annotate(rotate="one,immediate")
+    after = published_anew(cache, before)
+    assert own_cache.tenant.operator is not None
+    kill(own_cache.tenant.operator)
+    control.remove(held)
+    assert (cache.lets_in(before), cache.lets_in(after)) == (True, True)
+    own_cache.operator()
+    assert one_valid_token(Cache.of(own_cache.tenant), before) == after
+
+
+def rotating(own_cache: Own) -> tuple[Cache, dict[str, str]]:
+    """A cache with an operator of its own, and what is published."""
+    own_cache.operator()
+    cache = Cache.of(own_cache.tenant)
+    cache.made(alarms={"enabled": False}, **GRACE)
+    return cache, cache.connection()

@@ -243,3 +243,18 @@ def test_metric_maths(client: MakeClient) -> None:
     told = {one["Label"]: one["Values"] for one in found}
     assert told == {"error rate": [25.0, 50.0, 0.0], "bad": [0.0, 1.0], "search": [], "Invocations": [4.0, 4.0, 4.0]}
     assert found[0]["Timestamps"] == sorted(found[0]["Timestamps"], reverse=True)
+
+
+def test_a_band_is_two_series_under_one_id(client: MakeClient) -> None:
+    cloudwatch = client("cloudwatch")
+    end = datetime.now(UTC).replace(second=30, microsecond=0)
+    points = [{"MetricName": "Sales", "Value": value, "Timestamp": end - timedelta(minutes=number)} for number, value in enumerate((4.0, 6.0, 5.0), 1)]
+    cloudwatch.put_metric_data(Namespace="Bands", MetricData=points)
+    queries = [
+        {"Id": "m1", "MetricStat": {"Metric": {"Namespace": "Bands", "MetricName": "Sales"}, "Period": 60, "Stat": "Sum"}},
+        {"Id": "band", "Expression": "ANOMALY_DETECTION_BAND(m1, 2)"},
+    ]
+    found = cloudwatch.get_metric_data(MetricDataQueries=queries, StartTime=end - timedelta(hours=1), EndTime=end)["MetricDataResults"]
+    assert [one["Id"] for one in found] == ["m1", "band", "band"]
+    lower, upper = (one["Values"] for one in found[1:])
+    assert all(low < 5.0 < high for low, high in zip(lower, upper, strict=True)) and len(lower) == 3

@@ -1,7 +1,8 @@
 """GetMetricData: metric maths over what ministack has of the metrics, newest first unless asked otherwise.
 
 CloudWatch API reference, GetMetricData (at most 500 queries; ScanBy is TimestampDescending by default); User Guide, "Using math expressions with
-CloudWatch metrics". Operators and the functions of `_FUNCTIONS` are computed; SEARCH, anomaly bands and anything else give no data.
+CloudWatch metrics". Operators and the functions of `_Expression` are computed; ANOMALY_DETECTION_BAND is two series under its id, as CloudWatch has it,
+around what the metric does within half an hour (CloudWatch learns from two weeks); SEARCH and anything else give no data.
 """
 
 from __future__ import annotations
@@ -9,14 +10,17 @@ from __future__ import annotations
 import ast
 import operator
 import re
+import statistics
 from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from lab.aws.context import Lab
 from lab.aws.wire import AwsFault, Call, Reply, answer
 
 MOST_QUERIES = 500
+_BAND = re.compile(r"ANOMALY_DETECTION_BAND\(\s*(?P<metric>[a-z]\w*)\s*(?:,\s*(?P<width>[0-9.]+)\s*)?\)")
+_NEAR = timedelta(minutes=30)
 Series = dict[datetime, float]
 Value = float | Series | list[Series]
 
@@ -146,9 +150,22 @@ async def evaluate(lab: Lab, call: Call) -> Reply:
             if query["Id"] not in series and set(re.findall(r"[a-z]\w*", query["Expression"])) & {one["Id"] for one in waiting} <= set(series):
                 series[query["Id"]] = _computed(query, series, periods, span)
                 periods[query["Id"]] = _period(query, periods)
-    return answer(
-        call, {"MetricDataResults": [_told(call, query, series.get(query["Id"], {})) for query in queries if query.get("ReturnData", True)], "Messages": []}
-    )
+    shown = [(query, points) for query in queries if query.get("ReturnData", True) for points in _sides(query, series)]
+    return answer(call, {"MetricDataResults": [_told(call, query, points) for query, points in shown], "Messages": []})
+
+
+def _sides(query: dict[str, Any], series: Mapping[str, Series]) -> list[Series]:
+    """The series of one query: two of a band, one of anything else."""
+    band = _BAND.fullmatch(query.get("Expression", "").strip())
+    if band is None:
+        return [series.get(query["Id"], {})]
+    metric, width = series.get(band["metric"], {}), float(band["width"] or 2)
+    sides: list[Series] = [{}, {}]
+    for at in metric:
+        near = [value for other, value in metric.items() if abs(other - at) <= _NEAR]
+        mean, deviation = _mean(near), statistics.pstdev(near)
+        sides[0][at], sides[1][at] = mean - width * deviation, mean + width * deviation
+    return sides
 
 
 def _computed(query: dict[str, Any], series: Mapping[str, Series], periods: Mapping[str, int], span: Sequence[datetime]) -> Series:

@@ -1,8 +1,9 @@
 """What ministack lacks where things to watch are looked for: pages, tags of databases and of API Gateway, log groups of functions.
 
 Functions, tables, queues, clusters and APIs are ministack's. Lambda API reference, ListFunctions ("up to 50 items ... even if you set the number
-higher") and LoggingConfig (told always, /aws/lambda/NAME by default); RDS, DescribeDBClusters (MaxRecords 20 to 100, Marker); API Gateway v2, GetApis
-(MaxResults, NextToken); the tagging API knows `rds:cluster`, `rds:db`, `apigateway:restapis` and `apigateway:apis`, whose ARNs hold no account.
+higher") and LoggingConfig (told always, /aws/lambda/NAME by default); RDS, DescribeDBClusters (MaxRecords 20 to 100, Marker) and its identifiers, which
+are kept in lower case and found in any; API Gateway v2, GetApis (MaxResults, NextToken); the tagging API knows `rds:cluster`, `rds:db`,
+`apigateway:restapis` and `apigateway:apis`, whose ARNs hold no account.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from lab.aws.context import Lab
 from lab.aws.wire import AwsFault, Call, Reply, answer, result_of, rewrite
 
 _MOST_FUNCTIONS, _MOST_RECORDS, _FEWEST_RECORDS, _MOST_APIS = 50, 100, 20, 100
+_RDS_NAMES = ("DBClusterIdentifier", "DBInstanceIdentifier")
 _RDS_LISTS = {"DescribeDBClusters": "DBClusters", "DescribeDBInstances": "DBInstances"}
 
 
@@ -31,6 +33,8 @@ class Discovery:
         self._lab.owners.clear()
 
     async def before(self, call: Call) -> Reply | None:
+        if call.service == "rds" and any(call.params.get(name, "") != call.params.get(name, "").lower() for name in _RDS_NAMES):
+            rewrite(call, {key: value.lower() if key in _RDS_NAMES else value for key, value in call.params.items()})
         if call.service == "rds" and call.operation in _RDS_LISTS:
             return await self._rds_page(call)
         return None

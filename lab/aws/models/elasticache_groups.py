@@ -92,8 +92,9 @@ def _cluster_mode(desk: Desk, parameter_group: str) -> str:
     return str(asked or ("enabled" if by_parameters else "disabled"))
 
 
-def _check_encryption(params: dict[str, Any], at_rest: bool) -> None:
+def _check_encryption(params: dict[str, Any], at_rest: bool, version: str) -> None:
     transit = bool(params.get("TransitEncryptionEnabled"))
+    rules.check_transit_mode(version, params.get("TransitEncryptionMode"))
     if params.get("KmsKeyId") and not at_rest:
         raise clash("KmsKeyId needs encryption at rest.")
     if params.get("TransitEncryptionMode") and not transit:
@@ -129,14 +130,17 @@ async def _checked(desk: Desk) -> tuple[Group, int, int]:
     node_type = params.get("CacheNodeType", origin.get("CacheNodeType", ""))
     rules.check_node_type(node_type)
     rules.check_tiering(node_type, bool(params.get("DataTieringEnabled")))
+    rules.check_engine_of_nodes(engine, node_type)
     parameter_group = params.get("CacheParameterGroupName", f"default.{family}").lower()
     check_family(desk, parameter_group, family)
     mode = _cluster_mode(desk, parameter_group)
+    if source is not None:
+        snapshots.check_restore(source, engine, version, mode, bool(params.get("DataTieringEnabled")))
     shards, replicas = _shape(params, mode != "disabled", origin.get("NumNodeGroups", 0))
     automatic = params.get("AutomaticFailoverEnabled", mode == "enabled" and replicas > 0)
     check_failover(automatic, bool(params.get("MultiAZEnabled")), replicas)
     at_rest = params.get("AtRestEncryptionEnabled", engine == "valkey" and "CacheSubnetGroupName" in params)
-    _check_encryption(params, at_rest)
+    _check_encryption(params, at_rest, version)
     check_user_groups(desk, params.get("UserGroupIds", []), engine)
     if params.get("CacheSubnetGroupName"):
         subnets.find_group(store, params["CacheSubnetGroupName"])

@@ -43,11 +43,10 @@ def _encryption(desk: Desk, group: Group) -> Iterator[Pending]:
     enabled, mode = desk.params.get("TransitEncryptionEnabled", group.transit), desk.params.get("TransitEncryptionMode")
     if "TransitEncryptionEnabled" not in desk.params and mode is None:
         return
+    rules.check_transit_mode(group.version, mode)
     if enabled and not group.transit:
         if mode != "preferred":
             raise clash("To enable encryption in transit on an existing cluster set TransitEncryptionMode to preferred first.")
-        if rules.version_key(group.version) < (7, 0):
-            raise clash("Encryption in transit can be enabled on an existing cluster from engine version 7.0.")
     elif not enabled and group.transit:
         if group.transit_mode != "preferred" or group.tokens or group.user_groups:
             raise clash("To disable encryption in transit the mode must be preferred, without AUTH token or user groups.")
@@ -56,6 +55,8 @@ def _encryption(desk: Desk, group: Group) -> Iterator[Pending]:
     mode = (mode or group.transit_mode) if enabled else ""
     if (enabled, mode) == (group.transit, group.transit_mode):
         return
+    if group.tokens or group.user_groups:
+        raise clash("Modification of transit encryption is not supported for access control enabled clusters.")
     shown: dict[str, Any] = {"TransitEncryptionEnabled": enabled} | ({"TransitEncryptionMode": mode} if mode else {})
     yield Pending(partial(_set, group, transit=enabled, transit_mode=mode), shown, shown)
 
@@ -111,6 +112,7 @@ def _node_type(desk: Desk, group: Group) -> Iterator[Pending]:
     if wanted is None or wanted == group.node_type:
         return
     rules.check_node_type(wanted)
+    rules.check_engine_of_nodes(desk.params.get("Engine", group.engine), wanted)
     if wanted not in [name for names in rules.node_type_modifications(group.node_type) for name in names]:
         raise refuse(f"The cache node type {wanted} is not an allowed modification of {group.node_type}.")
     yield Pending(partial(_set, group, node_type=wanted), of_members={"CacheNodeType": wanted})
@@ -223,6 +225,8 @@ def _plain(desk: Desk, group: Group) -> dict[str, Any]:
         "IpDiscovery": "ip_discovery",
     }
     plain = {names[name]: desk.params[name] for name in names if name in desk.params}
+    if "NotificationTopicStatus" in desk.params:
+        plain["topic_active"] = desk.params["NotificationTopicStatus"] == "active"
     rules.check_windows(plain.get("maintenance_window", group.maintenance_window), plain.get("snapshot_window", group.snapshot_window))
     rules.check_retention(plain.get("snapshot_retention", 0))
     return plain

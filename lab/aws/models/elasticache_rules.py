@@ -33,6 +33,7 @@ NODE_MEMORY: dict[str, float] = {
     "cache.r6g.large": 13.07, "cache.r6g.xlarge": 26.32, "cache.r6g.2xlarge": 52.82, "cache.r6g.4xlarge": 105.81,
     "cache.r7g.large": 13.07, "cache.r7g.xlarge": 26.32, "cache.r7g.2xlarge": 52.82, "cache.r7g.4xlarge": 105.81,
     "cache.r7g.8xlarge": 209.55, "cache.r7g.12xlarge": 317.77, "cache.r7g.16xlarge": 419.09,
+    "cache.m8g.large": 6.79, "cache.r8g.large": 14.18, "cache.r8g.xlarge": 29.68,
     "cache.r6gd.xlarge": 26.32, "cache.r6gd.2xlarge": 52.82, "cache.r6gd.4xlarge": 105.81, "cache.r6gd.8xlarge": 209.55,
 }  # fmt: skip
 
@@ -116,6 +117,18 @@ def check_retention(days: int) -> None:
 def check_node_type(node_type: str) -> None:
     if node_type not in NODE_MEMORY:
         raise refuse(f"The parameter CacheNodeType must be a supported node type: {node_type} is none.")
+
+
+def check_engine_of_nodes(engine: str, node_type: str) -> None:
+    """User Guide, "Supported node types": these stand in Valkey's table and not in that of Redis OSS."""
+    if engine == "redis" and node_type.split(".")[1] in ("m8g", "r8g", "c8gn"):
+        raise clash(f"The cache node type {node_type} is not supported with engine {engine}.")
+
+
+def check_transit_mode(version: str, mode: str | None) -> None:
+    """As AWS answers: modes, and with them switching TLS on later, came with 7.0.5."""
+    if mode and version_key(version) < (7, 0, 5):
+        raise clash(f"Transit encryption mode is not supported for engine version {version}. Please use engine version 7.0.5 or higher.")
 
 
 def check_tiering(node_type: str, tiering: bool) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
-from lab.aws.models.elasticache_rules import check_name, clash
+from lab.aws.models.elasticache_rules import check_name, clash, version_key
 from lab.aws.models.elasticache_state import Desk, Group, Snapshot, page
 from lab.aws.wire import AwsFault
 
@@ -27,6 +27,20 @@ def restorable(desk: Desk, name: str) -> Snapshot:
     if found.status not in ("available", "restoring"):
         raise AwsFault("InvalidSnapshotState", f"Snapshot {name} is {found.status}.")
     return found
+
+
+def check_restore(source: Snapshot, engine: str, version: str, cluster_mode: str, tiering: bool) -> None:
+    """User Guide, "Restoring from a backup into a new cache": not out of cluster mode, nor out of data tiering (into it, any). "Version management":
+    no older engine; "How to downgrade from Valkey to Redis OSS": but Valkey 7.2 as Redis OSS 7.1."""
+    told = source.document
+    if source.cluster_mode == "enabled" and cluster_mode == "disabled":
+        raise clash(f"Snapshot {source.name} of a cluster mode enabled cluster cannot be restored to a cluster mode disabled one.")
+    if told["DataTiering"] == "enabled" and not tiering:
+        raise clash(f"Snapshot {source.name} of a cluster with data tiering can only be restored to one with data tiering.")
+    have, want = version_key(told["EngineVersion"]), version_key(version)
+    onward = want >= have if told["Engine"] == engine else engine == "valkey"
+    if not onward and (told["Engine"], have[:2], engine, want[:2]) != ("valkey", (7, 2), "redis", (7, 1)):
+        raise clash(f"Snapshot {source.name} of {told['Engine']} {told['EngineVersion']} cannot be restored to {engine} {version}.")
 
 
 def _document(desk: Desk, group: Group, name: str, source: str) -> dict[str, Any]:
@@ -69,7 +83,7 @@ def take(desk: Desk, group: Group, wanted: str, source: str) -> Snapshot:
         raise AwsFault("SnapshotQuotaExceededFault", "The request cannot be processed because it would exceed the maximum number of snapshots.")
     document = _document(desk, group, name, source)
     until = desk.lab.clock() + desk.lab.settings.elasticache_snapshot_s
-    snapshot = Snapshot(name, document["ARN"], document, "creating", until)
+    snapshot = Snapshot(name, document["ARN"], document, "creating", until, cluster_mode=group.cluster_mode)
     if desk.dump is not None:
         snapshot.data = desk.dump(group.arn)
     store.snapshots[name] = snapshot

@@ -84,6 +84,7 @@ class Group:
     shards: list[Shard] = field(default_factory=list)
     snapshotting_member: str = ""
     token_optional: bool = False
+    topic_active: bool = True
     restored_from: str = ""
     status: str = "creating"
     until: float = 0.0
@@ -137,6 +138,7 @@ class Snapshot:
     status: str
     until: float
     data: list[tuple[bytes, int, bytes]] = field(default_factory=list)
+    cluster_mode: str = "disabled"
 
 
 @dataclass(slots=True)

@@ -139,7 +139,7 @@ def member_document(store: Store, group: Group, member: Member, addresses: Addre
         "ReplicationGroupLogDeliveryEnabled": bool(group.logs),
     }
     if group.topic:
-        told["NotificationConfiguration"] = {"TopicArn": group.topic, "TopicStatus": "active"}
+        told["NotificationConfiguration"] = {"TopicArn": group.topic, "TopicStatus": "active" if group.topic_active else "inactive"}
     if nodes:
         node: dict[str, Any] = {"CacheNodeId": "0001", "CacheNodeStatus": group.status, "CacheNodeCreateTime": member.created}
         node |= {"ParameterGroupStatus": told["CacheParameterGroup"]["ParameterApplyStatus"], "CustomerAvailabilityZone": member.zone}

@@ -24,6 +24,7 @@ class Output(StrEnum):
 class Picturing(StrEnum):
     HTML = "html"
     PNG = "png"
+    JSON = "json"
 
 
 Instance = Annotated[
@@ -58,23 +59,29 @@ def plan(
 
 @app.command(
     epilog="**Examples**\n\n"
-    "`securebase dashboard platform -f examples/perfalarmset-platform.yaml`\n\n"
-    "`securebase dashboard platform -f deploy/ --output png --into pictures --hours 24`\n\n"
-    "Needs the extra `preview`. GetMetricData is billed by the metric: about 0.01 USD per thousand. Exit code: 0 drawn, 1 an error."
+    "`securebase dashboard platform -f examples --instance prod`\n\n"
+    "`securebase dashboard platform -f deploy/ --instance prod -o png --into pictures --hours 24`\n\n"
+    "`securebase dashboard platform -f deploy/platform.yaml --cluster -o json | jq '.dashboards[].panels[].title'`\n\n"
+    "**Reads** the manifests; AWS's lists of the targets; GetMetricData for every line (about 0.01 USD per thousand); DescribeAlarms. "
+    "Of what a target's `ref` names: its status with `--cluster`, else its manifest among the files and what exists of it in AWS.\n\n"
+    "HTML and PNG need the extra `preview`. Exit code: 0 drawn, also where there is no data (it says so), 1 an error."
 )
 def dashboard(
     name: Annotated[str, typer.Argument(help="Name of the PerfAlarmSet.")],
-    files: Annotated[list[str], typer.Option("--file", "-f", help="A file, a directory, or - for standard input.")],
+    files: Annotated[list[str], typer.Option("--file", "-f", help="A file, a directory (every .yaml, .yml and .json in it), or - for standard input.")],
     instance: Instance = "",
-    output: Annotated[Picturing, typer.Option("--output", "-o", help="One page, or an image for each dashboard.")] = Picturing.HTML,
-    into: Annotated[Path, typer.Option("--into", help="Directory to write to.")] = Path(),
-    hours: Annotated[float, typer.Option("--hours", min=0.1, max=1080, help="How far to look back.")] = 3.0,
+    output: Annotated[Picturing, typer.Option("--output", "-o", help="One page, an image for each dashboard, or what they show to standard output.")] = (
+        Picturing.HTML
+    ),
+    into: Annotated[Path, typer.Option("--into", help="Directory to write to; made where it is missing.")] = Path(),
+    hours: Annotated[float, typer.Option("--hours", min=0.1, max=1080, help="How far to look back. 60 s data lives 15 days in CloudWatch.")] = 3.0,
     namespace: Annotated[str, typer.Option("--namespace", "-n", help="Namespace of objects that name none.")] = "default",
+    cluster: Annotated[bool, typer.Option("--cluster", help="Take what referenced objects tell from their status in the cluster.")] = False,
 ) -> None:
     """Draw the dashboards of a PerfAlarmSet with the data there is now, before they are made. Nothing is written to AWS."""
     from securebase.cli.dashboard import Wish, draw
 
-    raise typer.Exit(draw(Wish(name, tuple(files), instance, namespace, output, into, hours)))
+    raise typer.Exit(draw(Wish(name, tuple(files), instance, namespace, output, into, hours, cluster)))
 
 
 @app.command(epilog="**Examples**\n\n`securebase drift`\n\n`securebase drift -n web -o json`\n\nExit code: 0 no drift, 2 drift, 1 an error.")

@@ -5,29 +5,30 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final
 
 from pydantic import ValidationError
 from rich.console import Console
 from rich.text import Text
 
-from securebase.cli.documents import FileSources, Manifests, Unreadable, read
+from securebase.cli.documents import Manifests, Unreadable, read
+from securebase.cli.references import FileSources, Nowhere, foreseen_graph
 from securebase.core.errors import ReconcileError, ReferenceNotFound, Terminal
 from securebase.core.fields import SecretValue
-from securebase.core.graph import Graph, InvalidGraph
+from securebase.core.graph import InvalidGraph
 from securebase.core.identity import Identity
-from securebase.core.kind import Context, Facts, Kind, Needs, SecretRef
+from securebase.core.kind import Facts, Needs, ObjectRef, SecretRef
 from securebase.cost.book import PriceBook
 from securebase.cost.data import InvalidData, book_with
 from securebase.cost.estimate import Estimate, Line, Use, cents, estimate_graph, plain, together
-from securebase.cost.foresight import foreseen
 from securebase.kinds.registry import KINDS
 from securebase.runtime.accounts import DEFAULT, Account, account_of, ambient_account
-from securebase.runtime.engine import parsed
+from securebase.runtime.engine import Request, parsed
 
 _KINDS: Final = {kind.kind: kind for kind in KINDS}
-_NO_ACCOUNT: Final = "000000000000"
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +69,9 @@ def cost_of_files(files: Sequence[str], namespace: str, region: str, price_book:
     if not chosen:
         errors.print("no object of securebase.io is among the files")
         return 1
-    done = [_priced(document, manifests, accounts, region, book) for document in chosen]
+    outside = Nowhere(partial(_region, accounts=accounts, given=region))
+    sources = FileSources(manifests, outside)
+    done = [_priced(document, sources, outside, book) for document in chosen]
     total = together(one.estimate for one in done if one.estimate is not None)
     if as_json:
         print(json.dumps({"objects": [one.as_document() for one in done], "total": total.as_status()}, indent=2))
@@ -85,28 +88,20 @@ def _accounts(manifests: Manifests) -> dict[str, Account]:
     return {account.name: account for account in found}
 
 
-def _priced(document: Mapping[str, Any], manifests: Manifests, accounts: Mapping[str, Account], region: str, book: PriceBook) -> Priced:
+def _priced(document: Mapping[str, Any], sources: FileSources, outside: Nowhere, book: PriceBook) -> Priced:
     metadata = document["metadata"]
     where = str(document.get("kind")), str(metadata["namespace"]), str(metadata.get("name", ""))
     kind = _KINDS.get(where[0])
     if kind is None:
         return Priced(*where, problem=f"no kind of this operator; it knows {', '.join(sorted(_KINDS))}")
     try:
-        spec = parsed(kind, document)
-        lives = _region(spec, accounts, region)
-        graph = _composed(kind, spec, FileSources(manifests), Context(Identity("estimate", *where), _NO_ACCOUNT, lives))
+        request = Request(kind, Identity(outside.instance, *where), parsed(kind, document))
+        context = outside.context(request)
+        facts = _facts(kind.needs(request.spec, where[1]), sources)
+        graph, _ = foreseen_graph(request, facts, context, partial(outside.there, request))
     except (ReconcileError, InvalidGraph) as error:
         return Priced(*where, problem=str(error))
-    return Priced(*where, estimate_graph(graph, lives, book), lives)
-
-
-def _composed(kind: Kind, spec: Any, sources: FileSources, context: Context) -> Graph:
-    """The graph of an object that does not exist yet; what is made for members of its resources is foreseen."""
-    needs = kind.needs(spec, context.identity.namespace)
-    facts = _facts(needs, sources)
-    graph = kind.compose(spec, facts, context)
-    nodes = foreseen(graph, needs.nodes)
-    return kind.compose(spec, replace(facts, nodes=nodes), context) if nodes else graph
+    return Priced(*where, estimate_graph(graph, context.region, book), context.region)
 
 
 def _region(spec: Any, accounts: Mapping[str, Account], given: str) -> str:
@@ -123,14 +118,18 @@ def _region(spec: Any, accounts: Mapping[str, Account], given: str) -> str:
 
 
 def _facts(needs: Needs, sources: FileSources) -> Facts:
-    """What references lead to costs nothing: unknown Secrets are left out, and outputs of other objects stand as any text."""
+    """What references lead to costs nothing: unknown Secrets are left out, and outputs of objects that no file has stand as any text."""
     secrets: dict[SecretRef, SecretValue] = {}
     for ref in needs.secrets:
-        try:
+        with suppress(ReferenceNotFound):
             secrets[ref] = sources.secret(ref)
+    objects: dict[ObjectRef, Mapping[str, str]] = {}
+    for other in needs.objects | needs.objects_if_there:
+        try:
+            objects[other] = sources.outputs(other)
         except ReferenceNotFound:
-            continue
-    return Facts(secrets, {ref: defaultdict(lambda: "unknown") for ref in needs.objects | needs.objects_if_there}, offline=True)
+            objects[other] = defaultdict(lambda: "unknown")
+    return Facts(secrets, objects, offline=True)
 
 
 def _print(done: Sequence[Priced], total: Estimate, console: Console) -> None:

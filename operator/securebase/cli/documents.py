@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -10,10 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-
-from securebase.core.errors import ReferenceNotFound
-from securebase.core.fields import SecretValue
-from securebase.core.kind import ObjectRef, SecretRef
 
 GROUP_PREFIX = "securebase.io/"
 
@@ -28,6 +23,11 @@ class Manifests:
 
     objects: tuple[Mapping[str, Any], ...]
     secrets: Mapping[tuple[str, str], Mapping[str, Any]] = field(default_factory=dict, repr=False)
+
+    def named(self, kind: str, namespace: str, name: str) -> Mapping[str, Any] | None:
+        """The object of that kind and name; None where no file has it."""
+        wanted = (kind, namespace, name)
+        return next((one for one in self.objects if (one.get("kind"), one["metadata"].get("namespace"), one["metadata"].get("name")) == wanted), None)
 
 
 def read(sources: Iterable[str], namespace: str) -> Manifests:
@@ -75,24 +75,3 @@ def _texts(source: str) -> Iterator[tuple[str, str]]:
         yield source, path.read_text()
     else:
         raise Unreadable(f"{source}: no such file or directory")
-
-
-@dataclass(frozen=True, slots=True)
-class FileSources:
-    """References looked up among the manifests; what is not there is left uncompared."""
-
-    manifests: Manifests
-    offline: bool = True
-
-    def secret(self, ref: SecretRef) -> SecretValue:
-        """The value a Secret among the manifests holds."""
-        document = self.manifests.secrets.get((ref.namespace, ref.name)) or {}
-        if ref.key in (document.get("stringData") or {}):
-            return SecretValue(document["stringData"][ref.key], "file")
-        if ref.key in (document.get("data") or {}):
-            return SecretValue(base64.b64decode(document["data"][ref.key]).decode(), "file")
-        raise ReferenceNotFound(f"{ref} is not among the files")
-
-    def outputs(self, ref: ObjectRef) -> Mapping[str, str]:
-        """Outputs exist only in a cluster."""
-        raise ReferenceNotFound(f"the outputs of {ref} are only known in a cluster")

@@ -6,7 +6,7 @@ from rich.console import Console
 
 from securebase.cli.planning import Planned, planned
 from securebase.cli.render import print_drift, print_json
-from securebase.cli.surroundings import reading_cluster, reading_process
+from securebase.cli.surroundings import instance_of, reading_cluster, reading_process
 from securebase.clients.kubernetes import GROUP, VERSION, Kubernetes
 from securebase.core.errors import ReconcileError
 from securebase.core.identity import Identity
@@ -25,7 +25,7 @@ def drift_of_cluster(instance: str, namespace: str, *, as_json: bool) -> int:
     console, errors, redactor = Console(highlight=False, soft_wrap=True), Console(stderr=True, highlight=False), Redactor()
     try:
         api = reading_cluster()
-        instance = instance or str(api.get("/api/v1/namespaces/kube-system")["metadata"]["uid"])
+        instance = instance or instance_of(api)
         bodies = api.get(f"/apis/{GROUP}/{VERSION}/awsaccounts")["items"]
         process = reading_process(instance, {account.name: account for account in map(account_of, bodies)}, redactor, api)
         done = [one for kind in KINDS for one in _of_kind(kind, namespace, api, process, redactor)]

@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any
 
 from pydantic import ValidationError
 from rich.console import Console
 
 from securebase.api.unknown_fields import unknown_fields
-from securebase.cli.documents import FileSources, Manifests, Unreadable, read
+from securebase.cli.documents import Manifests, Unreadable, read
 from securebase.cli.planning import Planned, planned
+from securebase.cli.references import FileSources, InAws
 from securebase.cli.render import print_json, print_plan
-from securebase.cli.surroundings import reading_cluster, reading_process
-from securebase.clients.kubernetes import Gone, Kubernetes, namespaced
+from securebase.cli.surroundings import ClusterStatuses, NoStatuses, Statuses, reading_cluster, reading_process
 from securebase.core.errors import ReconcileError
 from securebase.core.identity import Identity
-from securebase.core.kind import Kind
 from securebase.kinds.registry import KINDS
 from securebase.runtime.accounts import Account, account_of
 from securebase.runtime.engine import Request, parsed
@@ -50,10 +49,13 @@ def plan_files(files: Sequence[str], instance: str, namespace: str, *, as_json: 
         api = reading_cluster() if cluster else None
         process = reading_process(instance, accounts, Redactor(), api)
         statuses = NoStatuses() if api is None else ClusterStatuses(api)
-        done = [_plan_one(document, process, manifests, statuses) for document in chosen]
+        sources = FileSources(manifests, InAws(process, statuses))
+        done = [_plan_one(document, process, sources, statuses) for document in chosen]
     except ReconcileError as error:
         errors.print(str(error), markup=False)
         return 1
+    for lacking in sources.lacking:
+        errors.print(f"note: {lacking}", markup=False)
     if as_json:
         print_json(done)
     else:
@@ -61,36 +63,6 @@ def plan_files(files: Sequence[str], instance: str, namespace: str, *, as_json: 
         for one in done:
             print_plan(one, console)
     return exit_code(done)
-
-
-class Statuses(Protocol):
-    """What is known of an object besides its manifest."""
-
-    def of(self, kind: Kind, namespace: str, name: str) -> Mapping[str, Any]:
-        """Its status; {} when it has none."""
-
-
-class NoStatuses:
-    """Without a cluster."""
-
-    def of(self, kind: Kind, namespace: str, name: str) -> Mapping[str, Any]:
-        """Nothing is known."""
-        return {}
-
-
-class ClusterStatuses:
-    """As the API server holds them."""
-
-    def __init__(self, api: Kubernetes) -> None:
-        self._api = api
-
-    def of(self, kind: Kind, namespace: str, name: str) -> Mapping[str, Any]:
-        """The status of the object of that name, if it exists."""
-        try:
-            status: Mapping[str, Any] = self._api.get(namespaced(kind.plural, namespace, name)).get("status") or {}
-        except Gone:
-            return {}
-        return status
 
 
 def exit_code(done: Sequence[Planned]) -> int:
@@ -109,7 +81,7 @@ def accounts_among(manifests: Manifests) -> dict[str, Account]:
     return {account.name: account for account in found}
 
 
-def _plan_one(document: Mapping[str, Any], process: Process, manifests: Manifests, statuses: Statuses) -> Planned:
+def _plan_one(document: Mapping[str, Any], process: Process, sources: FileSources, statuses: Statuses) -> Planned:
     metadata = document["metadata"]
     where = str(document.get("kind")), str(metadata["namespace"]), str(metadata.get("name", ""))
     kind = _KINDS.get(where[0])
@@ -122,4 +94,4 @@ def _plan_one(document: Mapping[str, Any], process: Process, manifests: Manifest
         return Planned(*where, problem="; ".join(map(str, unknown)) if unknown else str(error))
     status = statuses.of(kind, *where[1:])
     request = Request(kind, Identity(process.instance, *where), spec, dict(metadata.get("annotations") or {}), priors(status), status.get("acknowledged") or {})
-    return planned(request, process, FileSources(manifests), search=not status)
+    return planned(request, process, sources, search=not status)

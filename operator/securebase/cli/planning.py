@@ -79,6 +79,8 @@ def planned(request: Request, process: Process, sources: Sources, *, search: boo
 def _refused(plan: Plan, composed: Composed, world: AccountWorld) -> Iterator[str]:
     """What would be written and is known to be refused, before anybody tries."""
     for step in plan.steps:
+        if step.refused:
+            yield f"{step.node.id}: {step.refused}"
         driver = world.driver(step.node.type, step.node.region or composed.subject.region)
         if step.action in (Action.CREATE, Action.UPDATE, Action.REPLACE) and step.target.desired is not None and isinstance(driver, Checks):
             yield from (f"{step.node.id}: {wrong}" for wrong in driver.problems(step.target.desired))

@@ -81,15 +81,23 @@ class Kubernetes:
 
     def secret(self, ref: SecretRef) -> SecretValue:
         """One key of a Secret; its version is the Secret's UID and resourceVersion. Read on use, never kept."""
-        try:
-            found = self.get(f"/api/v1/namespaces/{ref.namespace}/secrets/{ref.name}")
-        except Gone:
-            raise ReferenceNotFound(f"{ref} does not exist") from None
+        found = self._secret(ref.namespace, ref.name, str(ref))
         encoded = (found.get("data") or {}).get(ref.key)
         if encoded is None:
             raise ReferenceNotFound(f"{ref} does not exist: the Secret has no such key")
         metadata = found["metadata"]
         return SecretValue(base64.b64decode(encoded).decode(), f"{metadata['uid'][:8]}.{metadata['resourceVersion']}")
+
+    def secret_values(self, namespace: str, name: str, *keys: str) -> dict[str, str]:
+        """Those of these keys that a Secret has, of one moment. Read on use, never kept."""
+        data = self._secret(namespace, name, f"Secret {namespace}/{name}").get("data") or {}
+        return {key: base64.b64decode(data[key]).decode() for key in keys if key in data}
+
+    def _secret(self, namespace: str, name: str, told: str) -> dict[str, Any]:
+        try:
+            return self.get(f"/api/v1/namespaces/{namespace}/secrets/{name}")
+        except Gone:
+            raise ReferenceNotFound(f"{told} does not exist") from None
 
     def list_metadata(self, path: str) -> list[dict[str, Any]]:
         """The metadata of everything in a collection, and nothing else of it."""

@@ -8,7 +8,7 @@ import hmac
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 from securebase.core.fields import ABSENT, Impact, Leaf, Paths, SecretValue, leaves, unmanaged_paths
 from securebase.core.graph import shown
@@ -117,7 +117,8 @@ def diff(want: Any, have: Any, applied: Applied | None, key: bytes, *, ignore: P
             continue
         if w is None and leaf.open and not (applied is not None and applied.knows(path)):
             continue
-        changes.append(Change(path, _printable(h), _printable(w), _impact(leaf, h, w), _cause(path, w, h, applied, key)))
+        weighed = want.impact_of(path) if isinstance(want, Weighs) else None
+        changes.append(Change(path, _printable(h), _printable(w), weighed or _impact(leaf, h, w), _cause(path, w, h, applied, key)))
     return tuple(changes)
 
 
@@ -131,6 +132,14 @@ def _cause(path: str, want: Leaf | None, have: Leaf | None, applied: Applied | N
     if outside_moved and spec_moved:
         return Cause.BOTH
     return Cause.DRIFT if outside_moved else Cause.PENDING
+
+
+@runtime_checkable
+class Weighs(Protocol):
+    """Optional, of a desired dataclass: knows what a change costs where that depends on other fields than the one that changes."""
+
+    def impact_of(self, path: str) -> Impact | None:
+        """The cost of bringing this leaf to what is wanted; None = what the field itself says."""
 
 
 def _impact(leaf: Leaf, have: Leaf | None, want: Leaf | None) -> Impact:

@@ -87,6 +87,7 @@ class Observed(Generic[D]):
     about       what it watches; what is about the same thing goes with it, and counts as one in the breaker against mass deletion
     raw         the whole object as read, for whole-object writes; opaque to the core
     secrets     secret attributes, for whoever asks with a `SecretFrom`
+    incarnation  how often it was made again, as its name tells: what a lost status no longer says
     under_way   leaf paths whose wanted value the outside reports as being applied
     left        paths that an update has still to bring to what is wanted, because the outside takes one change at a time
     due         the next step the resource itself has to take (`Advances`), in words; "" = none
@@ -112,6 +113,7 @@ class Observed(Generic[D]):
     drifted: tuple[str, ...] = ()
     again_at: float = 0.0
     checked_at: float = 0.0
+    incarnation: int = 0
 
 
 Key = tuple[Identity, str]
@@ -153,7 +155,8 @@ class Inventory(Protocol):
     """Optional: can find what an identity owns without being told its ids (a status that was lost)."""
 
     def owned(self, identity: Identity) -> Mapping[str, str]:
-        """Node id -> external id of every resource of this type whose owner tag names this identity."""
+        """Node id -> external id of every resource of this type whose owner tag names this identity; what was replaced and still serves stands
+        under the predecessor's id (`group~0`)."""
 
 
 @runtime_checkable
@@ -194,11 +197,27 @@ class Snapshots(Protocol):
     def snapshot(self, target: Target[Any], observed: Observed[Any], name: str) -> Saved:
         """Make the snapshot of this name if it is not there yet, and tell how far it is. Never a second one of the name."""
 
+    def saved_at(self, name: str) -> float | None:
+        """Unix seconds of the state that a finished snapshot holds; None while there is none of the name."""
+
+    def discard(self, observed: Observed[Any], name: str) -> bool:
+        """Remove the snapshot of this name, if it is one of this very resource: True once there is none. What a successor was made from is
+        a snapshot of another, and stays."""
+
     def written_since(self, observed: Observed[Any], name: str) -> str:
         """What was written to it since the snapshot of this name, in words for whoever decides on its end; "" where nobody knows."""
 
     def delete_with_snapshot(self, target: Target[Any], observed: Observed[Any], name: str) -> Observed[Any] | None:
         """`delete`, the last thing that is kept being a snapshot of this name."""
+
+
+@runtime_checkable
+class Restores(Protocol):
+    """Optional, beside `Snapshots`: knows what a successor cannot start from."""
+
+    def unrestorable(self, desired: Any, observed: Observed[Any]) -> Iterable[str]:
+        """Why what is wanted cannot be made from a snapshot of what is there, each with what to do instead; none where it can. Never asks
+        the outside."""
 
 
 def incarnated_name(name: str, target: Target[Any], limit: int) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from securebase.core.driver import Answer, Depth, Inventory, State, Target
+from securebase.core.driver import RETIRED, Answer, Depth, Inventory, State, Target
 from securebase.core.errors import ReconcileError, Waiting
 from securebase.core.graph import Graph, Role
 from securebase.core.observe import observe_graph, observe_priors, prior_target, targets_of
@@ -93,7 +93,8 @@ def _found_by_identity(known: Mapping[str, _Going], subject: Subject, world: Wor
         if isinstance(driver, Inventory):
             for name, external_id in driver.owned(subject.identity).items():
                 if name not in known or known[name].answer is None:
-                    yield Prior(name, type_, external_id, region, wave=known[name].prior.wave if name in known else 0)
+                    node = name.partition(RETIRED)[0]
+                    yield Prior(name, type_, external_id, region, wave=known[node].prior.wave if node in known else 0)
 
 
 def _leave(one: _Going, subject: Subject, world: World, memory: Memory) -> NodeResult:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from graphlib import CycleError, TopologicalSorter
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 from securebase.core.fields import SecretValue, Undisclosed
 
@@ -80,8 +80,9 @@ class Node:
     guards   pruning it takes data or traffic away: needs approval
     lingers  on deletion it goes among the last, not before what it refers to (a bucket's permission for a distribution still serving)
     named    found by a name that refers to nothing: it is read together with what it refers to, not after it
-    whole    made of everything that was found: what exists of it is not changed while the composition is incomplete, lest it lose what could not be looked up
+    partial  composed without something that could not be looked up: what exists of it loses nothing, being added to if it `Grows`, else left as it is
     task     done once and then forgotten (an invalidation): never counts against readiness, leaves the graph when acknowledged
+    starts_empty  what replaces it does not begin with what it held
     """
 
     id: str
@@ -94,7 +95,8 @@ class Node:
     task: bool = False
     lingers: bool = False
     named: bool = False
-    whole: bool = False
+    partial: bool = False
+    starts_empty: bool = False
 
     def dependencies(self) -> frozenset[str]:
         """Ids of the nodes this one needs."""
@@ -103,6 +105,14 @@ class Node:
     def references(self) -> frozenset[str]:
         """Ids of the nodes whose attributes stand in what is desired."""
         return frozenset(_needed(self.desired))
+
+
+@runtime_checkable
+class Grows(Protocol):
+    """Optional for a desired value: can be added to what exists, so that nothing is taken out of it."""
+
+    def grown(self, there: Any, leaving: frozenset[str]) -> Any | None:
+        """What is wanted together with what is `there`, but for `leaving`: external ids of what the object removes. None where the two cannot be one."""
 
 
 class InvalidGraph(ValueError):
@@ -116,12 +126,20 @@ class Graph:
     reading_waves  the order of reads: what a node takes a value from comes before it. Fewer, so that more of one type is read at once
     """
 
-    __slots__ = ("complete", "gathered", "needs", "nodes", "reading_waves", "removal_wave_of", "wave_of", "waves")
+    __slots__ = ("_unsure", "complete", "gathered", "needs", "nodes", "reading_waves", "removal_wave_of", "wave_of", "waves")
 
-    def __init__(self, nodes: Iterable[Node], *, complete: bool = True, gathered: Attributes = MappingProxyType({})) -> None:
+    def __init__(
+        self,
+        nodes: Iterable[Node],
+        *,
+        complete: bool = True,
+        gathered: Attributes = MappingProxyType({}),
+        unsure: Callable[[str], bool] = lambda name: False,
+    ) -> None:
         """`complete=False`: composed from an incomplete gathering; what is missing here is then never pruned.
 
         `gathered`: the attributes of own nodes that the composition went by. Once they are others, it has to be composed anew.
+        `unsure`: of a complete one, which missing nodes are not pruned all the same, because what they depend on is not known yet.
         """
         self.nodes: dict[str, Node] = {}
         for node in nodes:
@@ -138,6 +156,11 @@ class Graph:
         self.removal_wave_of = {name: 0 if self.nodes[name].lingers else wave for name, wave in self.wave_of.items()}
         self.complete = complete
         self.gathered = gathered
+        self._unsure = unsure
+
+    def spares(self, name: str) -> bool:
+        """Whether the absence of a node does not mean that it is no longer wanted."""
+        return not self.complete or self._unsure(name)
 
     def outdated(self, attributes: Attributes) -> bool:
         """Whether the attributes it was composed by are known to be others now."""

@@ -156,24 +156,31 @@ class Kind(Protocol):
 class Probe:
     """Where a real client shall connect to prove that a service does what it is there for.
 
+    published    name of the Secret, in the object's namespace, by which clients are told how to log in: what stands there is proven, whatever is
+                 wanted by now
     server_name  whose certificate is expected there; "" = that of `host`. Another one where `host` is the end of a tunnel
-    username     "" = the user `default`
-    password     where the published one stands; None where clients need none
     """
 
     host: str
     port: int
-    tls: bool = True
+    published: str
     server_name: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class PublishedLogin:
+    """How clients are told to log in. `username` "" = the user `default`, `password` "" = they need none."""
+
+    tls: bool = True
     username: str = ""
-    password: SecretRef | None = None
+    password: str = field(default="", repr=False)
 
 
 @runtime_checkable
 class Verifies(Protocol):
     """A kind whose service is proven by a real client."""
 
-    def verification(self, spec: Any, outputs: Mapping[str, str], identity: Identity) -> Probe | None:
+    def verification(self, spec: Any, outputs: Mapping[str, str]) -> Probe | None:
         """What to connect to, from the outputs as last published: it is what is published that is proven. None = nobody shall connect."""
 
 
@@ -201,3 +208,25 @@ class Advises(Protocol):
 
     def advice_subject(self, spec: Any, outputs: Mapping[str, str]) -> AdviceSubject | None:
         """What to judge, by what was published of it; None while there is nothing, or where no advice is wanted."""
+
+
+@dataclass(frozen=True, slots=True)
+class OwnStatus:
+    """What a kind tells of its objects beyond what every kind tells.
+
+    fields        of the status; one that is empty is taken out
+    acknowledged  what annotations ask for and was taken up, by their names without the prefix `securebase.io/`
+    news          reason and message of Events: what a person is to know in time, said once
+    """
+
+    fields: Mapping[str, Any] = field(default_factory=dict)
+    acknowledged: Mapping[str, str] = field(default_factory=dict)
+    news: tuple[tuple[str, str], ...] = ()
+
+
+@runtime_checkable
+class TellsStatus(Protocol):
+    """A kind with a status of its own."""
+
+    def own_status(self, spec: Any, attributes: Mapping[str, Mapping[str, str]], status: Mapping[str, Any]) -> OwnStatus:
+        """From the attributes of the nodes observed in a pass, and the status as it stands."""

@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Any
 
 from securebase.core.driver import Answer, Depth, Observed, Target
-from securebase.core.errors import ReconcileError, Transient, Waiting
+from securebase.core.errors import ReconcileError, Transient
 from securebase.core.graph import Attributes, Graph, Known, Node, Role, resolve
-from securebase.core.plan import Action, Plan, Prior, Step, gated, node_step, prune_step
+from securebase.core.plan import Plan, Prior, gated, node_step, prune_step
 from securebase.core.subject import Subject, World
+from securebase.core.succession import possible
 
 log = logging.getLogger(__name__)
-LOOKED_UP_AGAIN_SECONDS: Final = 15.0
-"""Until an object is looked at again of which something could not be looked up."""
 
 
 def targets_of(graph: Graph, subject: Subject, attributes: Attributes, nodes: Iterable[Node] | None = None) -> dict[str, Target[Any]]:
@@ -25,19 +23,28 @@ def targets_of(graph: Graph, subject: Subject, attributes: Attributes, nodes: It
 
 
 def target_of(node: Node, subject: Subject, attributes: Attributes) -> Target[Any]:
-    known = subject.prior.get(node.id)
+    known = _recorded(node, subject)
     desired = resolve(node.desired, attributes).desired
     if known is None or known.type != node.type:
         return Target(subject.identity, node.id, node.type, desired, role=node.role)
     return Target(subject.identity, node.id, node.type, desired, known.external_id, node.role, known.incarnation)
 
 
+def _recorded(node: Node, subject: Subject) -> Prior | None:
+    """What is remembered of a node. What is somebody else's is found by what is wanted now, and never remembered as our own."""
+    known = subject.prior.get(node.id)
+    return None if known is None or Role.EXTERNAL in (known.role, node.role) else known
+
+
 def prunable(graph: Graph, subject: Subject) -> dict[str, Prior]:
     """What the last status holds and the spec no longer wants. Nothing when the composition is incomplete."""
-    if not graph.complete:
-        return {}
-    ours = {name: prior for name, prior in subject.prior.items() if prior.role is not Role.EXTERNAL}
+    ours = {name: prior for name, prior in subject.prior.items() if prior.role is not Role.EXTERNAL and not graph.spares(name)}
     return {name: prior for name, prior in ours.items() if name not in graph.nodes or graph.nodes[name].type != prior.type}
+
+
+def external_ids(priors: Mapping[str, Prior]) -> frozenset[str]:
+    """What recorded resources are called outside."""
+    return frozenset(prior.external_id for prior in priors.values() if prior.external_id)
 
 
 def observe_graph(
@@ -91,23 +98,18 @@ def make_plan(
 ) -> Plan:
     """The plan of one object, gates put on."""
     now = datetime.fromtimestamp(world.now(), UTC)
+    leaving = prunable(graph, subject)
+    gone = external_ids(leaving)
     steps = [
-        _unless_partial(
-            node_step(node, target_of(node, subject, attributes), answers.get(node.id), subject.prior.get(node.id), subject.policy, subject.key), graph
+        possible(
+            node_step(node, target_of(node, subject, attributes), answers.get(node.id), _recorded(node, subject), subject.policy, subject.key, gone),
+            world.driver(node.type, node.region or subject.region),
         )
         for node in graph
     ]
-    leaving = prunable(graph, subject)
     for name in sorted(leaving, key=lambda name: -leaving[name].wave):
         steps.append(prune_step(leaving[name], prior_target(leaving[name], subject), pruned.get(name)))
     return gated(Plan(tuple(steps)), subject.policy, now, subject.approved, granted)
-
-
-def _unless_partial(step: Step, graph: Graph) -> Step:
-    if graph.complete or not step.node.whole or step.action is not Action.UPDATE:
-        return step
-    why = "not changed while something it is made of could not be looked up: it would lose what was not found"
-    return replace(step, action=Action.HOLD, changes=(), problem=Waiting("LookupIncomplete", why, LOOKED_UP_AGAIN_SECONDS))
 
 
 def prior_target(prior: Prior, subject: Subject) -> Target[Any]:

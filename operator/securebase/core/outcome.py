@@ -109,6 +109,8 @@ def _synced(report: Report, policy: Policy) -> Condition:
         return Condition(SYNCED, False, "ApprovalRequired", f"{_held(plan)}; approve with the annotation securebase.io/approve={plan.hash}")
     if Gate.WINDOW in held:
         return Condition(SYNCED, False, "OutsideWindow", f"{_held(plan)}; waits for policy.window")
+    if Gate.IMPOSSIBLE in held:
+        return Condition(SYNCED, False, "NotRestorable", _held(plan))
     if Gate.FIGHT in held:
         return Condition(SYNCED, False, "Fight", _held(plan))
     if any(result.state not in (State.READY.value, State.PENDING.value) for result in report.results if not result.task):

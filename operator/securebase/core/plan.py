@@ -8,13 +8,13 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
+from typing import Any, Final
 
 from securebase.core.diff import Applied, Cause, Change, diff
 from securebase.core.driver import Answer, Observed, Target
-from securebase.core.errors import ReconcileError, ReferenceNotFound, Terminal, Transient
+from securebase.core.errors import ReconcileError, ReferenceNotFound, Terminal, Transient, Waiting
 from securebase.core.fields import Impact, Paths, graft, leaves
-from securebase.core.graph import Node, Role, shown
+from securebase.core.graph import Grows, Node, Role, shown
 from securebase.core.policy import Adopt, Gate, Policy, gate
 
 
@@ -53,7 +53,8 @@ class Prior:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One node's part of a plan. `changes` holds what differs, `held` the subset that a gate holds back."""
+    """One node's part of a plan. `changes` holds what differs, `held` the subset that a gate holds back, `refused` why a replacement that is
+    wanted is impossible."""
 
     node: Node
     target: Target[Any]
@@ -63,6 +64,7 @@ class Step:
     held: Mapping[str, Gate] = field(default_factory=dict)
     problem: ReconcileError | None = None
     prior: Prior | None = None
+    refused: str = ""
 
     @property
     def drift(self) -> tuple[str, ...]:
@@ -119,8 +121,12 @@ EXISTENCE = ""
 """The path of a change that makes or removes a whole resource."""
 
 
-def node_step(node: Node, target: Target[Any], answer: Answer, prior: Prior | None, policy: Policy, key: bytes) -> Step:
-    """The step that makes one node match its observation. Gates are put on later, by `gated`."""
+LOOKED_UP_AGAIN_SECONDS: Final = 15.0
+"""Until an object is looked at again of which something could not be looked up."""
+
+
+def node_step(node: Node, target: Target[Any], answer: Answer, prior: Prior | None, policy: Policy, key: bytes, leaving: frozenset[str] = frozenset()) -> Step:
+    """The step that makes one node match its observation. Gates are put on later, by `gated`. `leaving`: external ids of what the object removes."""
     if isinstance(answer, ReconcileError):
         return Step(node, target, Action.HOLD, problem=answer, prior=prior)
     if isinstance(answer, Exception):
@@ -138,10 +144,23 @@ def node_step(node: Node, target: Target[Any], answer: Answer, prior: Prior | No
         return Step(node, target, Action.CREATE, changes=(missing, *_contents(node.desired)), prior=prior)
     if problem := _not_ours(node, target, answer, policy, prior):
         return Step(node, target, Action.HOLD, observed=answer, problem=problem, prior=prior)
+    wanted = _losing_nothing(node, target.desired, answer.value, leaving)
+    target = target if wanted is None else replace(target, desired=wanted)
     changes = tuple(
         change for change in diff(target.desired, answer.value, applied, key, ignore=policy.ignored(node.id)) if change.path not in answer.under_way
     )
-    return Step(node, target, _action(answer, target, changes), answer, changes, prior=prior)
+    action = _action(answer, target, changes)
+    if wanted is None and action is Action.UPDATE:
+        why = "not changed while something it is made of could not be looked up: it would lose what was not found"
+        return Step(node, target, Action.HOLD, answer, problem=Waiting("LookupIncomplete", why, LOOKED_UP_AGAIN_SECONDS), prior=prior)
+    return Step(node, target, action, answer, changes, prior=prior)
+
+
+def _losing_nothing(node: Node, desired: Any, there: Any, leaving: frozenset[str]) -> Any | None:
+    """What is wanted; of what was composed without something that could not be looked up, with all that is there. None where that cannot be told."""
+    if not node.partial:
+        return desired
+    return desired.grown(there, leaving) if isinstance(desired, Grows) else None
 
 
 def _contents(desired: Any) -> Iterable[Change]:
@@ -213,7 +232,10 @@ def _opened(step: Step, granted: frozenset[str]) -> Step:
 
 
 def _with_gates(step: Step, policy: Policy, now: datetime) -> Step:
-    return replace(step, held={change.path: to for change in step.changes if (to := gate(change.impact, policy, now)) is not Gate.NOW})
+    def to(change: Change) -> Gate:
+        return Gate.IMPOSSIBLE if step.refused and change.impact is Impact.REPLACE else gate(change.impact, policy, now)
+
+    return replace(step, held={change.path: held for change in step.changes if (held := to(change)) is not Gate.NOW})
 
 
 def wanted_now(step: Step, desired: Any, policy: Policy) -> Any:

@@ -63,6 +63,7 @@ class Gate(StrEnum):
     WINDOW = "WINDOW"
     APPROVAL = "APPROVAL"
     FIGHT = "FIGHT"  # repaired too often and undone again
+    IMPOSSIBLE = "IMPOSSIBLE"  # a replacement that could not keep the data
 
 
 def gate(impact: Impact, policy: Policy, now: datetime) -> Gate:

@@ -16,24 +16,23 @@ from securebase.core.driver import (
     Depth,
     Driver,
     Observed,
-    Saved,
     Snapshots,
     State,
     Target,
     locatable,
-    replaced_grace,
     replaces_in_place,
     settle_seconds,
 )
 from securebase.core.errors import ReconcileError, Terminal, TokenSpent, Transient, Waiting
 from securebase.core.fields import Impact, Paths, graft
 from securebase.core.graph import Graph, Known, Role, resolve
-from securebase.core.observe import make_plan, observe_batch, observe_graph, observe_priors, prunable, target_of
+from securebase.core.observe import external_ids, make_plan, observe_batch, observe_graph, observe_priors, prunable, target_of
 from securebase.core.plan import EXISTENCE, Action, Plan, Prior, Step, gated, node_step, wanted_now
 from securebase.core.policy import Adopt, Gate, Mode
 from securebase.core.remembered import not_composed, observed_only, remembered
-from securebase.core.removal import remove, used_by_others
+from securebase.core.removal import remove_keeping_data, used_by_others
 from securebase.core.subject import FIRST_POLL, LONGEST_POLL, Memory, NodeResult, Report, Subject, World
+from securebase.core.succession import Source, await_snapshot, end_of_predecessor, possible, predecessor_id, snapshot_to_start_from, tidied
 
 ABSENCE_SECONDS = 5.0
 """Two reads by id this far apart must agree before a recorded resource is made a second time: a single one may lag."""
@@ -42,10 +41,6 @@ ABSENCE_SECONDS = 5.0
 PASS_SECONDS = 30.0
 """How long one pass goes on writing. AWS takes three alarms a second: a thousand of them are many passes, and in between an edit of the spec
 is heard and the status tells how far it is."""
-
-
-RETOLD_SECONDS = 3600.0
-"""How often the figures of a predecessor that still serves are told anew."""
 
 
 def reconcile(graph: Graph, subject: Subject, world: World, memory: Memory, *, progress_only: bool = False) -> Report:
@@ -185,8 +180,9 @@ class _Pass:
         if answer is None and not locatable(self._driver(step), step.target):
             answer = observe_batch(self.world, step.node.type, step.node.region or self.subject.region, [target], Depth.FRESH)[step.node.id]
         now = datetime.fromtimestamp(self.world.now(), UTC)
-        again = node_step(step.node, target, answer, step.prior, self.subject.policy, self.subject.key)
-        return gated(Plan((again,)), self.subject.policy, now, "", self.memory.granted).steps[0]
+        leaving = external_ids(prunable(self.graph, self.subject)) if step.node.partial else frozenset[str]()
+        again = node_step(step.node, target, answer, step.prior, self.subject.policy, self.subject.key, leaving)
+        return gated(Plan((possible(again, self._driver(step)),)), self.subject.policy, now, "", self.memory.granted).steps[0]
 
     def _fought(self, step: Step) -> Step:
         drifted = frozenset(f"{step.node.id}.{path}" for path in step.drift)
@@ -215,13 +211,15 @@ class _Pass:
 
     def _create(self, step: Step) -> NodeResult:
         incarnation = step.prior.incarnation if step.prior else 0
-        if step.prior and step.prior.external_id:
+        if recorded := bool(step.prior and step.prior.external_id):
             self._confirm_absence(step)
+        source = self._interrupted(step)
+        if recorded:
             incarnation += 1
-            self.world.intend(self._intent(step, incarnation))
+            self.world.intend(replace(self._intent(step, incarnation), snapshot=source))
         elif step.prior is None and self.subject.policy.adopt is Adopt.NEVER:
             self.world.intend(self._intent(step, incarnation))  # so that after a crash it is known as our own, not as something to adopt
-        target = replace(step.target, external_id="", incarnation=incarnation, restore_from=step.prior.snapshot if step.prior else "")
+        target = replace(step.target, external_id="", incarnation=incarnation, restore_from=source)
         made = self._make(step, target, incarnation)
         self.created.append(step.node.id)
         self._note_repair(step)
@@ -281,13 +279,14 @@ class _Pass:
             return self._update(step)
         if step.observed is None:
             raise Transient("Unexpected", "a replacement without an observation")
-        driver, incarnation = self._driver(step), (step.prior.incarnation if step.prior else 0) + 1
-        snapshot = self._saved(step, driver)
+        driver, now = self._driver(step), remembered(step, self._wave(step), step.observed)
+        incarnation = now.incarnation + 1
+        snapshot = self._saved(step, Source(step.target, step.observed, (replace(now, snapshot=step.prior.snapshot if step.prior else ""),)))
         if replaces_in_place(driver) and driver.delete(step.target, step.observed) is not None:
             raise Waiting("Replacing", "the old one is being removed first, because its name cannot change", self._poll(step))
-        old = replace(remembered(step, self._wave(step), step.observed), id=f"{step.node.id}{RETIRED}{incarnation - 1}", snapshot=snapshot, retired_at=0)
-        if snapshot:
-            old = replace(old, guards=False)  # what it held is kept, and who approved the replacement approved its end
+        old = replace(now, id=f"{step.node.id}{RETIRED}{incarnation - 1}", snapshot=snapshot, retired_at=0)
+        if isinstance(driver, Snapshots):
+            old = replace(old, guards=False)  # who approved the replacement approved its end; what would be lost is asked for when it comes
         self.world.intend(replace(self._intent(step, incarnation), snapshot=snapshot), *([] if replaces_in_place(driver) else [old]))
         target = replace(step.target, external_id="", incarnation=incarnation, restore_from=snapshot)
         made, incarnation = self._make(step, target, incarnation)
@@ -296,20 +295,24 @@ class _Pass:
         self.created.append(step.node.id)
         return self._keep(step, made, target.desired, incarnation=incarnation)
 
-    def _saved(self, step: Step, driver: Driver) -> str:
-        """Name of the finished snapshot that the successor starts from; "" where the type holds nothing to keep. The name is stored before
-        the snapshot is asked for: after a crash the same one is waited for, and no older one is ever taken for it."""
-        if not isinstance(driver, Snapshots) or step.observed is None:
+    def _saved(self, step: Step, source: Source) -> str:
+        """Name of the finished snapshot that the successor starts from; "" where the type holds nothing to keep, or shall start empty."""
+        driver = self._driver(step)
+        if not isinstance(driver, Snapshots) or step.node.starts_empty:
             return ""
-        name = step.prior.snapshot if step.prior else ""
-        if not name:
-            name = self.subject.identity.snapshot_name(step.node.id, self.world.now())
-            intent = replace(remembered(step, self._wave(step), step.observed), snapshot=name)
-            self.world.intend(intent)
-        self.replacing[step.node.id] = name
-        if driver.snapshot(step.target, step.observed, name) is not Saved.DONE:
-            raise Waiting("Snapshotting", f"snapshot {name} is being made, for the replacement to start from", self._poll(step))
+        name = snapshot_to_start_from(source, driver, self.world, self.memory)
+        self.replacing |= {prior.id: name for prior in source.remembered}
+        await_snapshot(source, name, driver, self.world, self.memory, self._poll(step))
         return name
+
+    def _interrupted(self, step: Step) -> str:
+        """The snapshot from which a replacement that a crash cut short goes on: of the predecessor, as long as that is there."""
+        if step.prior is None or not step.prior.snapshot or step.node.starts_empty:
+            return ""
+        older = next((one for one in self.plan.steps if one.node.id == predecessor_id(step)), None)
+        if older is None or older.prior is None or not isinstance(older.observed, Observed):
+            return step.prior.snapshot
+        return self._saved(step, Source(older.target, older.observed, (step.prior, older.prior)))
 
     def _keep(self, step: Step, observed: Observed[Any] | None, written: Any, *, incarnation: int | None = None) -> NodeResult:
         """Note an existing resource: its attributes for those who need them, and what was applied."""
@@ -329,6 +332,9 @@ class _Pass:
         prior = remembered(step, self._wave(step), observed, applied, incarnation)
         if observed.state is not State.READY:
             prior = replace(prior, snapshot=self.replacing.get(name, prior.snapshot))
+        elif step.prior and step.prior.snapshot and name not in self.replacing:
+            prior, untidy = tidied(prior, step.prior.snapshot, observed, self._driver(step))
+            observed = replace(observed, message=observed.message or untidy)
         return self._judged(step, prior, observed)
 
     def _judged(self, step: Step, prior: Prior, observed: Observed[Any]) -> NodeResult:
@@ -341,6 +347,8 @@ class _Pass:
         problem: ReconcileError | None = None
         if fought := sorted(path for path, to in step.held.items() if to is Gate.FIGHT):
             problem = Terminal("Fight", f"repaired {self.memory.fights.limit} times and undone again: {', '.join(fought)}; somebody else changes it")
+        elif any(step.held.get(change.path) is Gate.IMPOSSIBLE for change in step.changes):
+            problem = Terminal("NotRestorable", step.refused)
         elif observed.state is State.FAILED:
             problem = Terminal(observed.reason or "Failed", observed.message or f"{prior.type} has failed")
         return NodeResult(prior, observed.state.value, problem, observed.reason, observed.message, drift, after)
@@ -352,16 +360,6 @@ class _Pass:
             return NodeResult(self._prior_now(step), "ABSENT")
         return NodeResult(self._prior_now(step), "WAITING", reason="PruneLater", message="removed once everything else is ready", after=self._poll(step))
 
-    def _written_since(self, step: Step) -> str:
-        """What a predecessor was given after its successor's snapshot; a figure that cannot be had holds nothing up."""
-        driver = self._driver(step)
-        if not isinstance(driver, Snapshots) or step.observed is None or step.prior is None or not step.prior.snapshot:
-            return ""
-        try:
-            return driver.written_since(step.observed, step.prior.snapshot)
-        except ReconcileError as error:
-            return f"What was written to it since the snapshot is not known ({error.reason})."
-
     def _is_wanted(self, prior: Prior, observed: Observed[Any]) -> bool:
         """Whether a node of the graph is that very resource: taken for its own successor after a crash, or under another id."""
         current = (self.results[name].prior for name in self.graph.nodes)
@@ -372,21 +370,18 @@ class _Pass:
             raise step.problem
         if step.observed is None:
             return NodeResult(self._prior_now(step), "ABSENT")
-        if step.held:
-            return NodeResult(self._prior_now(step), "HELD", reason="ApprovalRequired", message="its removal waits for approval")
         prior = self._prior_now(step)
+        if step.held and RETIRED not in prior.id:
+            return NodeResult(prior, "HELD", reason="ApprovalRequired", message="its removal waits for approval")
         if self._is_wanted(prior, step.observed) or used_by_others(self.world, self.subject, prior, step.observed):
             return NodeResult(prior, "ABSENT")
         if RETIRED in prior.id:  # its successor and all who use it are ready: from here on nobody needs it
-            prior = replace(prior, retired_at=prior.retired_at or int(self.world.now()))
-            rest = prior.retired_at + replaced_grace(self._driver(step)) - self.world.now()
-            if rest > 0:
-                until = datetime.fromtimestamp(self.world.now() + rest, UTC)
-                told = f"replaced, and serves until {until:%Y-%m-%dT%H:%MZ}. {self._written_since(step)}".strip()
-                return NodeResult(prior, State.READY.value, reason="Replaced", message=told, after=min(rest, RETOLD_SECONDS))
+            stays = end_of_predecessor(step, prior, self._driver(step), self.subject.policy, self.world.now())
+            if stays is not None:
+                return stays
         scope = f"{self.subject.identity.kind} {self.subject.identity.namespace}/{self.subject.identity.name}"
         self.world.admit_deletion(scope, step.observed.about or step.node.id, len(self.subject.prior), confirmed=self.subject.confirmed)
-        left = remove(self.world, self.subject, self.memory, prior, step.target, step.observed)
+        left = remove_keeping_data(self.world, self.subject, self.memory, prior, step.target, step.observed)
         if left is None:
             self.removed.append(step.node.id)
             return NodeResult(self._prior_now(step), "ABSENT")

@@ -37,7 +37,7 @@ def remembered(step: Step, wave: int, observed: Observed[Any] | None = None, app
         step.node.guards,
         wave,
         before.applied if applied is None else applied,
-        before.incarnation if incarnation is None else incarnation,
+        max(before.incarnation, observed.incarnation if observed else 0) if incarnation is None else incarnation,
         "" if over else before.snapshot,
         before.retired_at,
     )
@@ -45,5 +45,5 @@ def remembered(step: Step, wave: int, observed: Observed[Any] | None = None, app
 
 def not_composed(graph: Graph, subject: Subject, results: Iterable[NodeResult]) -> tuple[NodeResult, ...]:
     """What an incomplete composition leaves out is not unwanted: it stays remembered until a complete one says so."""
-    unseen = () if graph.complete else subject.prior.keys() - {result.prior.id for result in results}
+    unseen = {name for name in subject.prior.keys() - {result.prior.id for result in results} if graph.spares(name)}
     return tuple(NodeResult(subject.prior[name], State.READY.value, reason="NotComposed") for name in sorted(unseen))

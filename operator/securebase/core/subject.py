@@ -44,6 +44,7 @@ class Memory:
     seen: dict[str, Observed[Any]] = field(default_factory=dict)
     pending_since: dict[str, float] = field(default_factory=dict)
     in_use_since: dict[str, float] = field(default_factory=dict)
+    saved_at: dict[str, float] = field(default_factory=dict)
     granted: frozenset[str] = frozenset()
     settle_scale: float = 1.0
 

@@ -3,16 +3,43 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Final
 
 from securebase.core.graph import Graph, Node
+from securebase.core.kind import Context
+from securebase.resources.cloudfront.model import Distribution
+from securebase.resources.cloudwatch.model import Alarm
 from securebase.resources.discovery.model import KnownTarget
 from securebase.resources.elasticache.login_model import LoginState
 from securebase.resources.elasticache.model import ClusterMode, ReplicationGroup, engine_parts
+from securebase.resources.sns.model import Topic
+
+NOT_MADE: Final = "not-made-yet"
+"""Stands for an id that AWS alone gives."""
 
 
 def foreseen(graph: Graph, wanted: frozenset[str]) -> dict[str, Mapping[str, str]]:
     """Attributes of those wanted nodes that can be foretold; what cannot is left out."""
     return {name: attributes for name in sorted(wanted & graph.nodes.keys()) if (attributes := _attributes(graph.nodes[name]))}
+
+
+def foretold(graph: Graph, context: Context) -> dict[str, Mapping[str, str]]:
+    """Attributes by node of what others ask of an object: its alarms and their topic, whose names its identity makes, and where its main resource
+    will be."""
+    told: dict[str, Mapping[str, str]] = {}
+    for node in graph:
+        region = node.region or context.region
+        match node.desired:
+            case Alarm(name=name):
+                told[node.id] = {"name": name}
+            case Topic(name=name):
+                told[node.id] = {"arn": f"arn:{context.partition}:sns:{region}:{context.account_id}:{name}"}
+            case ReplicationGroup(name=name):
+                arn = f"arn:{context.partition}:elasticache:{region}:{context.account_id}:replicationgroup:{name}"
+                told[node.id] = {**_attributes(node), "id": name, "arn": arn}
+            case Distribution():
+                told[node.id] = {"id": NOT_MADE, "arn": f"arn:{context.partition}:cloudfront::{context.account_id}:distribution/{NOT_MADE}"}
+    return told
 
 
 def _attributes(node: Node) -> Mapping[str, str]:

@@ -88,6 +88,12 @@ class Listing(Generic[K, V]):
         with self._state:
             return len(self._items)
 
+    @property
+    def begun(self) -> float:
+        """Clock seconds at which the last listing was begun; minus infinity before the first."""
+        with self._state:
+            return self._begun
+
     def forget(self) -> None:
         """The next who asks gets a new listing, however old a one would do."""
         with self._state:
@@ -140,25 +146,27 @@ class Turns(Generic[K, V]):
     """Answers of what can only be read one by one: each round a slice of the keys is read again, the longest unread first.
 
     A round may be about some of the keys only: objects are compared at intervals of their own. What is gone for `KEPT_SECONDS` is forgotten.
+    `at_most`: how many are read in one round, also of those that were never read; the others have no answer until it is their turn.
     """
 
-    def __init__(self, clock: Callable[[], float], share: float = 0.1, at_least: int = 10) -> None:
+    def __init__(self, clock: Callable[[], float], share: float = 0.1, at_least: int = 10, at_most: int | None = None) -> None:
         self._clock = clock
         self._share = share
         self._at_least = at_least
+        self._at_most = at_most
         self._lock = threading.Lock()
         self._reads: dict[K, Read[V]] = {}
         self._asked: dict[K, float] = {}
 
     def round(self, keys: Iterable[K], read: Callable[[Sequence[K]], Mapping[K, V]], *, unread_only: bool = False) -> Mapping[K, Read[V]]:
-        """Answers for all the keys, those whose turn it is just read. `unread_only`: nobody has a turn but those without an answer."""
+        """Answers for all the keys that were ever read, those whose turn it is just now. `unread_only`: nobody has a turn but those without an answer."""
         with self._lock:
             wanted = list(dict.fromkeys(keys))
             self._forget_old(wanted)
             due = sorted(wanted, key=lambda key: self._reads[key].at if key in self._reads else float("-inf"))
             unread = sum(key not in self._reads for key in wanted)
             turns = 0 if unread_only else max(self._at_least, round(len(wanted) * self._share))
-            due = due[: max(unread, turns)]
+            due = due[: max(unread, turns)][: self._at_most]
         now = self._clock()
         fresh = read(due)
         with self._lock:

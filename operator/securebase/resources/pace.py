@@ -40,6 +40,11 @@ class Pace:
             self.wrote()
             raise
 
+    def asked(self) -> None:
+        """Somebody else asked for us in this sweep: the next that is due is the n-th from here."""
+        with self._lock:
+            self._left, self._at = self._every - 1, self._clock()
+
     def wrote(self) -> None:
         """We changed something: the next sweep is due."""
         with self._lock:

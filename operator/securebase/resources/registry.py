@@ -26,7 +26,8 @@ from securebase.resources.cloudwatch.driver import MetricAlarmDriver
 from securebase.resources.discovery.search import SearchDriver
 from securebase.resources.discovery.targets import TargetDriver
 from securebase.resources.ec2.driver import SecurityGroupDriver
-from securebase.resources.elasticache.credential import CredentialDriver, CredentialRetirementDriver, LoginProof
+from securebase.resources.elasticache.credential import CredentialDriver, CredentialRetirementDriver
+from securebase.resources.elasticache.login_proof import LoginProof
 from securebase.resources.elasticache.logins import LoginMoveDriver, LoginStateDriver
 from securebase.resources.elasticache.parameter_group import ParameterGroupDriver
 from securebase.resources.elasticache.replication_group import ReplicationGroupDriver

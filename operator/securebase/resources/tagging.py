@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
+from weakref import WeakValueDictionary
 
 from securebase.clients.aws import AwsScope
 from securebase.core.diff import Change
@@ -89,14 +90,41 @@ class TagIndex:
         """ARN -> owner."""
         return {arn: tagged.owner for arn, tagged in self.get(max_age).items()}
 
+    @property
+    def begun(self) -> float:
+        """Clock seconds at which what it knows was asked for; minus infinity before that."""
+        return self._listing.begun
+
     def _read(self) -> dict[str, Tagged]:
         filters = {"ResourceTypeFilters": [self._type], "TagFilters": [{"Key": OWNER_TAG}]}
         pages = self._aws.pages("resourcegroupstaggingapi", "get_resources", ResourcesPerPage=100, **filters)
         return {str(entry["ResourceARN"]): Tagged.of_list(entry.get("Tags", [])) for page in pages for entry in page["ResourceTagMappingList"]}
 
 
+class _Indexes:
+    """One index a scope and type, for as long as any driver has it."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._known: WeakValueDictionary[tuple[AwsScope, str], TagIndex] = WeakValueDictionary()
+
+    def of(self, aws: AwsScope, clock: Callable[[], float], resource_type: str) -> TagIndex:
+        """The index that every driver of the scope shares which knows resources of that type."""
+        with self._lock:
+            index = self._known.get((aws, resource_type))
+            if index is None:
+                index = self._known[aws, resource_type] = TagIndex(aws, clock, resource_type)
+            return index
+
+
+INDEXES: Final = _Indexes()
+
+
 class SweptTags:
-    """Tags of many resources at the price of a few reads a sweep: the index now and then, one by one in small turns what it does not know."""
+    """Tags of many resources at the price of a few reads a sweep: the index now and then, one by one in small turns what it does not know.
+
+    What somebody else just asked of the same index is taken along, and asked for no second time.
+    """
 
     def __init__(self, index: TagIndex, read: Callable[[str], Tagged], clock: Callable[[], float], *, few: int = 1_000_000) -> None:
         """`few`: of more than so many none is read one by one in a sweep but what the index does not know."""
@@ -107,6 +135,7 @@ class SweptTags:
         self._few = few
         self._lock = threading.Lock()
         self._pace = Pace(clock, INDEX_SWEEPS)
+        self._taken = float("-inf")
         self._written: dict[str, float] = {}
 
     def fresh(self, arn: str) -> Tagged:
@@ -118,7 +147,7 @@ class SweptTags:
     def fresh_all(self, arns: Sequence[str]) -> Mapping[str, Tagged | ReconcileError]:
         """Read now: a few one by one; many from the index, and one by one only what neither the index nor we ourselves know of."""
         if len(arns) > _FEW:
-            self._take_index(arns, STORM_SECONDS)
+            self._take_index(arns, STORM_SECONDS, to_the_end=False)
         known = {} if len(arns) <= _FEW else self._turns.known(arns)
         return {arn: known[arn].value if arn in known else self._one(arn) for arn in arns}
 
@@ -136,18 +165,23 @@ class SweptTags:
 
     def sweep(self, arns: Sequence[str]) -> Mapping[str, Read[Tagged]]:
         """Tags of every resource, the oldest read again."""
-        if self._pace.due():
+        if self._index.begun > self._taken:
+            self._pace.asked()
+            self._take_index(arns, float("inf"))
+        elif self._pace.due():
             self._take_index(arns, 0.0)
         return self._turns.round(arns, lambda due: {arn: self._read_one(arn) for arn in due}, unread_only=len(arns) > self._few)
 
-    def _take_index(self, arns: Sequence[str], max_age: float) -> None:
-        """What it lacks although it is no longer new is read one by one: somebody took our owner tag away."""
-        begun = self._clock()
+    def _take_index(self, arns: Sequence[str], max_age: float, *, to_the_end: bool = True) -> None:
+        """What it lacks although it is no longer new is read one by one, unless it is only looked into: somebody took our owner tag away."""
+        before = self._index.begun
         try:
             known = self._index.get(max_age)
         except Terminal:  # the tagging API does not serve this type here
             return
+        begun = self._index.begun if max_age == 0.0 else before
         with self._lock:
+            self._taken = max(self._taken, begun) if to_the_end else self._taken
             self._written = {arn: at for arn, at in self._written.items() if at > begun - LAG_SECONDS}
             recent = frozenset(self._written)
         for arn in arns:
@@ -155,5 +189,5 @@ class SweptTags:
                 continue
             if arn in known:
                 self._turns.put(arn, known[arn])
-            elif not max_age:
+            elif to_the_end:
                 self._turns.forget(arn)

@@ -6,7 +6,7 @@ import logging
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import accumulate
 from typing import Any, Final, Protocol, runtime_checkable
 
@@ -17,12 +17,16 @@ from securebase.core.errors import ReconcileError
 from securebase.core.graph import Graph, Node
 from securebase.core.kind import Kind, ObjectRef
 from securebase.core.subject import Subject
-from securebase.resources.cloudwatch.alarm_health import AlarmState, Health, Meaning, Standing, health, untold
+from securebase.resources.cloudwatch.alarm_health import AlarmState, Health, Meaning, Standing, health, paged, untold
+from securebase.resources.cloudwatch.composite_model import CompositeAlarm
 from securebase.resources.cloudwatch.history import Recent
+from securebase.resources.cloudwatch.metric_data import watched
+from securebase.resources.cloudwatch.model import Alarm
 from securebase.runtime.engine import parsed
 from securebase.runtime.events import Recorder
 from securebase.runtime.objects import Entry, Objects
 from securebase.runtime.queue import Key
+from securebase.runtime.silence import Silences
 from securebase.telemetry.alarm_series import AlarmReading, AlarmsReading
 from securebase.telemetry.metrics import Metrics
 
@@ -35,9 +39,10 @@ MOVING_SECONDS: Final = 900.0
 """How often status tells of what moves without an alarm that starts or ends."""
 
 NAMED: Final = 20
-LIST_BYTES: Final = 1000
+LIST_BYTES: Final = 900
 _STATES: Final = frozenset(state.value for state in AlarmState)
 _LISTED: Final = 5
+_TOLD_AT_ONCE: Final = ("flapping", "failedActions", "noData", "evaluationErrors", "missingTargets", "unconfirmedSubscriptions", "pagingBeside")
 
 
 @runtime_checkable
@@ -67,30 +72,33 @@ class Look:
 
 @dataclass(slots=True)
 class _Known:
-    """What is remembered of one object. `graph`: that `meanings` are of."""
+    """What is remembered of one object. `graph`: that `meanings` are of; `beside`: objects whose alarms page beside its composites."""
 
     graph: Graph | None = None
     meanings: Mapping[str, Meaning] = field(default_factory=dict)
     standings: dict[str, Standing] = field(default_factory=dict)
     health: Health = field(default_factory=Health)
     refs: frozenset[ObjectRef] = frozenset()
+    beside: tuple[str, ...] = ()
     told_at: float = float("-inf")
 
 
 class AlarmWatch:
-    """Reads nothing but the history, once for an account and region; writes nothing but statuses that tell something else. Thread-safe."""
+    """Reads nothing but the history, once for an account and region, and once a day whether metrics have data; writes nothing but statuses that
+    tell something else. Thread-safe."""
 
     def __init__(
         self,
         kinds: Mapping[str, Kind],
         objects: Objects,
         history_of: Callable[[AwsAccountConfig, str], History],
+        silences: Silences,
         api: Kubernetes,
         events: Recorder,
         metrics: Metrics,
         clock: Callable[[], float],
     ) -> None:
-        self._kinds, self._objects, self._history_of = kinds, objects, history_of
+        self._kinds, self._objects, self._history_of, self._silences = kinds, objects, history_of, silences
         self._api, self._events, self._metrics, self._clock = api, events, metrics, clock
         self._lock = threading.Lock()
         self._of_account: dict[AwsAccountConfig, threading.Lock] = {}
@@ -112,6 +120,7 @@ class AlarmWatch:
                     self._take(entry, look, account, happened)
                 except Exception:
                     log.exception("the alarms of %s could not be told of", look.key)
+            self._silences.look(account, self._of(account))
 
     def _let_go(self) -> None:
         """Of objects that are gone, go, or are paused: nobody looks at their alarms."""
@@ -125,6 +134,12 @@ class AlarmWatch:
             self._histories.pop(place, None)
         for account in [account for account, turn in self._of_account.items() if account not in used and not turn.locked()]:
             del self._of_account[account]
+        self._silences.retain(used)
+
+    def _of(self, account: AwsAccountConfig) -> list[Standing]:
+        """How every alarm of an account stands."""
+        keys = [entry.key for entry in self._objects if entry.account is not None and entry.account.config == account]
+        return [standing for key in keys if (known := self._known.get(key)) is not None for standing in known.standings.values()]
 
     def _take(self, entry: Entry, look: Look, account: AwsAccountConfig, happened: dict[str, Recent | None]) -> None:
         nodes = [node for node in look.graph if node.type in ALARM_TYPES]
@@ -136,12 +151,13 @@ class AlarmWatch:
         for region in {standing.region for standing in known.standings.values()} - happened.keys():
             happened[region] = self._happened(account, region)
         recent = [happened[region] for region in sorted({standing.region for standing in known.standings.values()})]
-        told, known.health = known.health, self._health(known, recent)
+        told, known.health = known.health, self._health(account, known, recent)
+        known.beside = self._beside(look, known)
         self._known[look.key] = known
         self._publish(entry, known)
         self._announce(entry, before, known, told, recent)
         if isinstance(self._kinds[entry.key.kind], MeansAlarms):
-            self._tell(entry, known, _others(look, self._absent(known)))
+            self._tell(entry, known, _others(look, self._absent(known)) | {"pagingBeside": _fitting(known.beside)})
 
     def _remembered(self, entry: Entry) -> _Known:
         """What the process before told: it is no news."""
@@ -166,6 +182,20 @@ class AlarmWatch:
         """Objects that are referred to and do not exist."""
         return [f"{ref.kind} {ref.name}" for ref in known.refs if self._objects.get(Key(ref.kind, ref.namespace, ref.name)) is None]
 
+    def _beside(self, look: Look, known: _Known) -> tuple[str, ...]:
+        """Objects that are referred to and whose alarms tell a topic by themselves, while a composite over them tells people too."""
+        answers = [look.answers.get(node.id) for node in look.graph if node.type == "cloudwatch/composite-alarm"]
+        if any(isinstance(answer, Exception) for answer in answers):
+            return known.beside
+        values = [answer.value for answer in answers if isinstance(answer, Observed)]
+        names, found = paged(value for value in values if isinstance(value, CompositeAlarm)), list[str]()
+        for ref in sorted(known.refs):
+            other = self._objects.get(Key(ref.kind, ref.namespace, ref.name))
+            outputs = (other.status.get("outputs") or {}) if other is not None else {}
+            if outputs.get("alarmsTell") and names & {*str(outputs.get("alarmNames", "")).split(",")}:
+                found.append(f"{ref.kind} {ref.name}")
+        return tuple(found)
+
     def _happened(self, account: AwsAccountConfig, region: str) -> Recent | None:
         history = self._histories.get((account, region))
         if history is None:
@@ -176,20 +206,22 @@ class AlarmWatch:
             log.warning("what happened to the alarms in %s of account %s could not be read: %s", region, account.account_id, error)
             return None
 
-    def _health(self, known: _Known, recent: Sequence[Recent | None]) -> Health:
+    def _health(self, account: AwsAccountConfig, known: _Known, recent: Sequence[Recent | None]) -> Health:
         read = [one for one in recent if one is not None]
         transitions = [change for one in read for change in one.transitions]
         told = [word for one in read for word in one.told]
-        found = health(known.standings.values(), transitions, told, known.health.flapping, self._clock())
+        silent = self._silences.silent(account, known.standings.values(), known.health.no_data)
+        found = health(known.standings.values(), transitions, told, known.health.flapping, self._clock(), silent)
         if len(read) == len(recent):
             return found
-        return Health(found.firing, known.health.flapping, known.health.failed_actions, found.no_data)
+        return replace(found, flapping=known.health.flapping, failed_actions=known.health.failed_actions)
 
     def _publish(self, entry: Entry, known: _Known) -> None:
         every = known.standings.values()
         alarms = tuple(AlarmReading(one.alarm, one.meaning.severity, one.meaning.service, one.region, one.state.value) for one in every)
         found = known.health
-        troubled = {"flapping": len(found.flapping), "failed_actions": len(found.failed_actions), "no_data": len(found.no_data)}
+        names = ("flapping", "failed_actions", "no_data", "evaluation_errors")
+        troubled = {name: len(getattr(found, name)) for name in names}
         self._metrics.alarms(*entry.key, AlarmsReading(alarms, troubled))
         if self._objects.get(entry.key) is not entry:  # it went meanwhile, and its series with it
             self._metrics.forget_alarms(*entry.key)
@@ -237,10 +269,19 @@ def _standings(nodes: Sequence[Node], look: Look, meanings: Mapping[str, Meaning
         answer = look.answers.get(node.id)
         if isinstance(answer, Exception) and node.id in before:
             yield node.id, before[node.id]
-        elif isinstance(answer, Observed) and node.id in meanings and (state := answer.attributes.get("state", "")) in _STATES:
-            since = float(answer.attributes.get("since") or 0.0)
-            region = node.region or look.subject.region
-            yield node.id, Standing(answer.attributes.get("name", answer.external_id), AlarmState(state), since, meanings[node.id], region)
+        elif isinstance(answer, Observed) and node.id in meanings and answer.attributes.get("state", "") in _STATES:
+            yield node.id, _standing(answer, meanings[node.id], node.region or look.subject.region, before.get(node.id))
+
+
+def _standing(answer: Observed[Any], meaning: Meaning, region: str, before: Standing | None) -> Standing:
+    told = answer.attributes
+    name, changed = told.get("name", answer.external_id), float(told.get("changed") or 0.0)
+    if before is not None and changed and (before.alarm, before.changed) == (name, changed):
+        watches = before.watches
+    else:
+        watches = watched(answer.value) if isinstance(answer.value, Alarm) else frozenset()
+    broken = told.get("evaluation") == "EVALUATION_ERROR"
+    return Standing(name, AlarmState(told["state"]), float(told.get("since") or 0.0), meaning, region, changed, watches, broken)
 
 
 def _others(look: Look, absent: Sequence[str]) -> dict[str, list[str]]:
@@ -250,7 +291,7 @@ def _others(look: Look, absent: Sequence[str]) -> dict[str, list[str]]:
         answer = look.answers.get(node.id)
         if not isinstance(answer, Observed):
             continue
-        if answer.attributes.get("exists") == "false":
+        if node.type == "discovery/target" and answer.attributes.get("exists") == "false":
             missing.append(node.id.partition("-")[2])
         pending.update(one for one in answer.attributes.get("pending", "").split(",") if one and node.type == "sns/topic")
     return {"missingTargets": _fitting(sorted(missing)), "unconfirmedSubscriptions": _fitting(sorted(pending))}
@@ -269,6 +310,7 @@ def _block(known: _Known) -> dict[str, Any]:
         "flapping": _fitting(found.flapping),
         "failedActions": _fitting(found.failed_actions),
         "noData": _fitting(found.no_data),
+        "evaluationErrors": _fitting(found.evaluation_errors),
     }
 
 
@@ -281,7 +323,7 @@ def _fitting(names: Sequence[str]) -> list[str]:
 def _essence(told: Mapping[str, Any], beside: Mapping[str, Any] | None = None) -> tuple[Any, ...]:
     """What is told at once: names, but for the comings and goings of what flaps, and how many alarms there are."""
     flapping = {*(told.get("flapping") or ()), *((beside or {}).get("flapping") or ())}
-    lists = [sorted(told.get(name) or ()) for name in ("flapping", "failedActions", "noData", "missingTargets", "unconfirmedSubscriptions")]
+    lists = [sorted(told.get(name) or ()) for name in _TOLD_AT_ONCE]
     return sorted(set(told.get("firing") or ()) - flapping), lists, (told.get("alarms") or {}).get("total")
 
 

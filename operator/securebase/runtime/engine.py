@@ -10,7 +10,7 @@ from typing import Any, Protocol
 from pydantic import ValidationError
 
 from securebase.core.breakers import CONFIRM_ANNOTATION
-from securebase.core.driver import RETIRED, Answer, Depth, Inventory, Observed, Target, guards
+from securebase.core.driver import RETIRED, Answer, Depth, Inventory, Observed, Target, guards, replaced_grace
 from securebase.core.errors import ReconcileError, ReferenceNotFound, Terminal, Transient
 from securebase.core.fields import SecretValue
 from securebase.core.graph import Graph, InvalidGraph, Role
@@ -136,13 +136,9 @@ def proven_account(accounts: Accounts, name: str | None, namespace: str) -> Acco
     return replace(account, config=replace(account.config, account_id=accounts.verified(account).account_id))
 
 
-def compose(request: Request, process: Process, sources: Sources) -> Composed:
-    """Gather what the object needs and build its graph."""
-    accounts = process.accounts
-    account, subject = account_and_subject(request, accounts)
-    needs = request.kind.needs(request.spec, request.identity.namespace)
-    facts = gather(needs, sources, _own_nodes(needs, subject, process.world(account, no_intents)))
-    context = Context(
+def context_of(request: Request, account: Account, subject: Subject, accounts: Accounts) -> Context:
+    """Where the object's resources live, and what they are tagged with."""
+    return Context(
         request.identity,
         account.config.account_id,
         subject.region,
@@ -152,6 +148,16 @@ def compose(request: Request, process: Process, sources: Sources) -> Composed:
         {name.removeprefix(PREFIX): value for name, value in request.annotations.items() if name.startswith(PREFIX)},
         request.uid,
     )
+
+
+def compose(request: Request, process: Process, sources: Sources) -> Composed:
+    """Gather what the object needs and build its graph."""
+    accounts = process.accounts
+    account, subject = account_and_subject(request, accounts)
+    subject = _with_predecessors(request.kind, subject, process.world(account, no_intents))
+    needs = request.kind.needs(request.spec, request.identity.namespace)
+    facts = gather(needs, sources, _own_nodes(needs, subject, process.world(account, no_intents)))
+    context = context_of(request, account, subject, accounts)
     try:
         graph = request.kind.compose(request.spec, facts, context)
         if looked_up := _looked_up(graph, needs, subject, process.world(account, no_intents)):
@@ -159,6 +165,15 @@ def compose(request: Request, process: Process, sources: Sources) -> Composed:
     except InvalidGraph as error:
         raise Terminal("InvalidComposition", str(error)) from error
     return Composed(account, subject, graph, needs)
+
+
+def _with_predecessors(kind: Kind, subject: Subject, world: World) -> Subject:
+    """The object with what was replaced and still serves, of which a status that was lost no longer tells: its owner tag does."""
+    if subject.prior:
+        return subject
+    where = ((type_, "") for type_ in sorted(kind.types) if replaced_grace(world.driver(type_, subject.region)))
+    found = {name: prior for name, prior in owned(subject, world, where).items() if RETIRED in name}
+    return replace(subject, prior=found) if found else subject
 
 
 def _own_nodes(needs: Needs, subject: Subject, world: World) -> dict[str, Mapping[str, str]]:
@@ -194,7 +209,7 @@ def owned(subject: Subject, world: World, where: Iterable[tuple[str, str]]) -> d
         driver = world.driver(type_, region or subject.region)
         if isinstance(driver, Inventory):
             for name, external_id in driver.owned(subject.identity).items():
-                found[name] = Prior(name, type_, external_id, region, guards=guards(driver))
+                found[name] = Prior(name, type_, external_id, region, guards=guards(driver) and RETIRED not in name)
     return found
 
 

@@ -39,6 +39,7 @@ class Entry:
 
     advice     `recommendations` and `unjudged` as the advisor last found them; None = not judged by this process yet
     settled    the last pass ended without anything left to do, so only a difference outside is a reason for another
+    remarks    what resources last told, by node; None = none was looked at by this process yet
     signature  what decides whether an event is an edit: generation, our annotations, deletion
     """
 
@@ -53,6 +54,7 @@ class Entry:
     drift: frozenset[str] = frozenset()
     drift_since: float = 0.0
     signature: tuple[Any, ...] = ()
+    remarks: Mapping[str, str] | None = None
     verified: Verified = field(default_factory=Verified)
     advice: Mapping[str, Any] | None = None
 

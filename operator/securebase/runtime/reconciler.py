@@ -13,9 +13,10 @@ from securebase.core.driver import State
 from securebase.core.errors import ReconcileError, Terminal, Waiting
 from securebase.core.fields import spelled
 from securebase.core.graph import Role, refers
-from securebase.core.kind import Kind
+from securebase.core.kind import Kind, OwnStatus, TellsStatus
 from securebase.core.observe import prunable
 from securebase.core.outcome import Outcome, of_error, of_more_to_come, of_report
+from securebase.core.outputs import outputs_now
 from securebase.core.policy import Mode
 from securebase.core.reconcile import reconcile
 from securebase.core.subject import NodeResult, Report
@@ -120,6 +121,8 @@ class Reconciler:
             entry.swept_at = self.clock()
             self._show_alarms(entry, report)
         self._note_shared(composed, report.results)
+        told = {result.prior.id: result.message for result in report.results if result.message}
+        entry.remarks = told if entry.remarks is None else told | dict(entry.remarks)
         return self._concluded(kind, entry, request, composed, report)
 
     def _show_alarms(self, entry: Entry, report: Report) -> None:
@@ -147,18 +150,22 @@ class Reconciler:
             entry.memory.seen.clear()  # whole configurations, of use only while something is under way
         written = self._written(kind, request, composed, report)
         told, interval = entry.status.get("outputs") or {}, composed.subject.policy.interval
-        if outcome.name != "ready" and told.keys() - written.outputs.keys():
-            written = replace(written, outputs=told)  # what cannot be read now, or is being replaced, still serves as it was told
+        written = replace(written, outputs=outputs_now(told, written.outputs, ready=outcome.name == "ready"))
         self.effects.tell(entry, report)
         if not self.effects.publish(entry, written.outputs):
             written = replace(written, outputs=told)  # not told as published: tried again
             entry.settled, outcome = False, replace(outcome, after=min(outcome.after or interval, interval))
         advice = advice_status(kind, request.spec, entry, written.outputs, self.clock())
-        return self.effects.record(kind, entry, outcome, replace(written, cost=self._cost(entry, composed), advice=advice))
+        own = kind.own_status(request.spec, report.attributes, entry.status) if isinstance(kind, TellsStatus) else OwnStatus()
+        for news, message in own.news:
+            self.effects.events.warning(entry.body, news, message)
+        written = replace(written, acknowledged={**written.acknowledged, **own.acknowledged}, own={**advice, **own.fields})
+        return self.effects.record(kind, entry, outcome, replace(written, cost=self._cost(entry, composed)))
 
     def _taken_up(self, entry: Entry, composed: Composed) -> Outcome:
         """After a restart: what its status calls ready is compared by the next sweep, together with all the others."""
         entry.graph, entry.account, entry.subject, entry.settled = composed.graph, composed.account, composed.subject, True
+        entry.remarks = {told["id"]: told["message"] for told in entry.status.get("resources") or () if told.get("message")}
         self._note_shared(composed, (NodeResult(prior, State.READY.value) for prior in composed.subject.prior.values()))
         self.effects.price(entry, self._cost(entry, composed))
         labels = (entry.key.kind, entry.key.namespace, entry.key.name)
@@ -195,7 +202,7 @@ class Reconciler:
             acknowledged.pop("approve", None)
         if report.plan.approved:
             acknowledged["approve"] = report.plan.approved  # used; what it opened stays open until it is carried out
-        results = [result for result in report.results if result.prior.role is not Role.EXTERNAL or result.state != State.READY.value]
+        results = [result for result in report.results if result.prior.role is not Role.EXTERNAL or result.state != State.READY.value or result.message]
         asked = request.requests()
         tasks: dict[str, Mapping[str, Any]] = {}
         for annotation, node in kind.tasks.items():
@@ -204,7 +211,7 @@ class Reconciler:
                 tasks[node] = _task_status(result, composed.graph.nodes[node].desired)
                 if tasks[node]["status"] in ("Completed", "Failed"):
                     acknowledged[annotation] = asked[annotation]
-        outputs = {name: value for name, value in kind.outputs(request.spec, report.attributes).items() if value}
+        outputs = kind.outputs(request.spec, report.attributes)
         subject, observing = composed.subject, composed.subject.policy.mode is Mode.OBSERVE
         return Written(results, report.plan, outputs, composed.account.config.account_id, subject.region, acknowledged, tasks, observing)
 

@@ -12,7 +12,7 @@ from urllib3.exceptions import HTTPError
 from securebase.clients.kubernetes import Gone, Kubernetes
 from securebase.core.errors import ReconcileError, ReferenceNotFound
 from securebase.core.fields import SecretValue
-from securebase.core.kind import ObjectRef, SecretRef
+from securebase.core.kind import ObjectRef, PublishedLogin, SecretRef
 
 log = logging.getLogger(__name__)
 WATCH_SECONDS = 240
@@ -32,6 +32,14 @@ class ClusterSources:
         found = self.api.secret(ref)
         self.conceal(found.value)
         return found
+
+    def login(self, namespace: str, name: str) -> PublishedLogin:
+        """How a connection Secret tells clients to log in, now."""
+        told = self.api.secret_values(namespace, name, "tls", "username", "password")
+        password = told.get("password", "")
+        if password:
+            self.conceal(password)
+        return PublishedLogin(told.get("tls") == "true", told.get("username", ""), password)
 
     def outputs(self, ref: ObjectRef) -> Mapping[str, str]:
         """The outputs of another object, as last seen."""

@@ -48,7 +48,7 @@ def _prior(entry: Mapping[str, Any]) -> Prior:
 class Written:
     """What a pass contributes to a status besides conditions.
 
-    advice  fields of the kind's own; one that is empty is taken out
+    own  fields of the kind's own; one that is empty is taken out
     """
 
     results: Sequence[NodeResult]
@@ -60,7 +60,7 @@ class Written:
     tasks: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     observing: bool = False
     cost: Mapping[str, Any] = field(default_factory=dict)
-    advice: Mapping[str, Any] = field(default_factory=dict)
+    own: Mapping[str, Any] = field(default_factory=dict)
 
 
 def status_of(before: Mapping[str, Any], outcome: Outcome, written: Written | None, generation: int, now: str) -> dict[str, Any]:
@@ -76,7 +76,7 @@ def status_of(before: Mapping[str, Any], outcome: Outcome, written: Written | No
         cost=dict(written.cost),
         **{name: dict(told) for name, told in written.tasks.items()},
     )
-    status = {name: value for name, value in (status | dict(written.advice)).items() if value or name not in written.advice}
+    status = {name: value for name, value in (status | dict(written.own)).items() if value or name not in written.own}
     for name, value in (("outputs", written.outputs), ("acknowledged", written.acknowledged)):
         if value:
             status[name] = dict(value)
@@ -114,15 +114,22 @@ def _optional(**values: Any) -> dict[str, Any]:
 
 
 def _resources(results: Sequence[NodeResult]) -> list[dict[str, Any]]:
-    """Full entries for what is not ready, drifts or was replaced (the first 50), then the rest as far as there is room; ordered by wave and id.
+    """Full entries for what is not ready, drifts or was replaced, and for what is ready and has something to tell (the first 50), then the rest as
+    far as there is room; ordered by wave and id. What many that are ready tell is told by the first of them.
 
     What was ever replaced comes first: neither name nor owner tag tells which incarnation is the one that counts."""
-    loud = [result for result in results if result.state != State.READY.value or result.drift or result.prior.retired_at]
-    full = {id(result) for result in loud[:FULL_ENTRIES]}
-    quiet = [result for result in results if result.state == State.READY.value and not result.drift and not result.prior.retired_at]
-    chosen = sorted([*loud, *quiet], key=lambda result: not _irreplaceable(result.prior))[:LISTED_ENTRIES]
+    loud = [result for result in results if _is_loud(result)]
+    told = {result.message: result for result in reversed(results) if result.message and not _is_loud(result)}
+    telling = [result for result in results if told.get(result.message) is result]
+    full = {id(result) for result in [*loud, *telling][:FULL_ENTRIES]}
+    quiet = [result for result in results if not _is_loud(result) and told.get(result.message) is not result]
+    chosen = sorted([*loud, *telling, *quiet], key=lambda result: not _irreplaceable(result.prior))[:LISTED_ENTRIES]
     entries = [_entry(result, id(result) in full) for result in chosen]
     return sorted(entries, key=lambda entry: (entry.get("wave", 0), entry["id"]))
+
+
+def _is_loud(result: NodeResult) -> bool:
+    return bool(result.state != State.READY.value or result.drift or result.prior.retired_at)
 
 
 def _irreplaceable(prior: Prior) -> bool:
@@ -182,12 +189,17 @@ def _bounded(status: dict[str, Any]) -> dict[str, Any]:
         entries = status["resources"] = [_shortened(entry) for entry in entries]
         if "plan" in status:
             status["plan"] = status["plan"] | {"changes": [_shortened(change) for change in status["plan"]["changes"]]}
-    leaving = sorted((entry for entry in entries if not _irreplaceable(_prior(entry))), key=lambda entry: entry["state"] == State.READY.value)
+    leaving = sorted((entry for entry in entries if not _irreplaceable(_prior(entry))), key=_silence)
     while leaving and _size(status) > LIMIT_BYTES:
         dropped = {entry["id"] for entry in leaving[-50:]}
         leaving = leaving[:-50]
         status["resources"] = [entry for entry in status["resources"] if entry["id"] not in dropped]
     return status
+
+
+def _silence(entry: Mapping[str, Any]) -> tuple[bool, bool]:
+    """What is ready and tells nothing goes first, then what is ready."""
+    return entry["state"] == State.READY.value, "message" not in entry
 
 
 def _shortened(told: Mapping[str, Any]) -> dict[str, Any]:

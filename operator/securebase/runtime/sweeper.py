@@ -81,7 +81,8 @@ class Sweeper:
         claimed: set[tuple[str, str]] = set()
         for swept in (one for one in chosen if one.key not in restless):
             plan = make_plan(swept.graph, swept.subject, world, answers[swept.key], {}, attributes[swept.key])
-            if swept.graph.outdated(attributes[swept.key]) or ((differing := _differing(plan)) and not _left_to_another(differing, swept.subject, claimed)):
+            changed = self._remarks_changed(swept, answers[swept.key]) or swept.graph.outdated(attributes[swept.key])
+            if changed or ((differing := _differing(plan)) and not _left_to_another(differing, swept.subject, claimed)):
                 wanted.append(swept.key)
         silent = {region for region, answered in heard.items() if not answered}
         for region in {node.region or swept.subject.region for swept in chosen for node in swept.graph} - silent:
@@ -89,6 +90,17 @@ class Sweeper:
         for region, oldest in _oldest(chosen, answers, now).items():
             self.metrics.oldest_observation(account.config.account_id, region, oldest)
         return wanted
+
+    def _remarks_changed(self, swept: _Swept, answers: Mapping[str, Answer]) -> bool:
+        """Whether a resource tells something else than at the last look: a status would go on telling it. What could not be read
+        tells what it did. A sweep goes by the sweep before, as a driver may know more when it looks hard."""
+        entry = self.objects.get(swept.key)
+        if entry is None:
+            return False
+        before = entry.remarks or {}
+        now = {node.id: answer.message if isinstance(answer := answers.get(node.id), Observed) else before.get(node.id, "") for node in swept.graph}
+        entry.remarks = {node: remark for node, remark in now.items() if remark}
+        return entry.remarks != {node: remark for node, remark in before.items() if node in swept.graph.nodes}
 
     def _observe(self, chosen: list[_Swept], world: AccountWorld) -> tuple[_Answers, _Attributes, dict[str, bool]]:
         """Observe all objects wave by wave: one call of a driver for everything of its type in a region. With it, which regions answered."""

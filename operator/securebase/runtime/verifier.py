@@ -12,9 +12,8 @@ from typing import Protocol
 from securebase.clients.kubernetes import Gone
 from securebase.core.conditions import Condition
 from securebase.core.errors import ReconcileError, Transient
-from securebase.core.fields import SecretValue
-from securebase.core.identity import Identity, digest
-from securebase.core.kind import Kind, Probe, SecretRef, Verifies
+from securebase.core.identity import digest
+from securebase.core.kind import Kind, Probe, PublishedLogin, Verifies
 from securebase.core.policy import Mode
 from securebase.core.verification import VERIFIED, Figures, Finding, Verification, hit_ratio
 from securebase.runtime.engine import parsed, policy_of
@@ -57,13 +56,13 @@ class Verifier:
         instance: str,
         kinds: Mapping[str, Kind],
         objects: Objects,
-        secret: Callable[[SecretRef], SecretValue],
+        login: Callable[[str, str], PublishedLogin],
         client: Client | None,
         metrics: Metrics,
         clock: Callable[[], float],
     ) -> None:
-        """`client` None: verification is switched off, which is told of where a verdict stands."""
-        self._instance, self._objects, self._secret, self._client, self._metrics, self._clock = instance, objects, secret, client, metrics, clock
+        """`login`: by namespace and name of a Secret. `client` None: verification is switched off, which is told of where a verdict stands."""
+        self._instance, self._objects, self._login, self._client, self._metrics, self._clock = instance, objects, login, client, metrics, clock
         self._kinds = {name: kind for name, kind in kinds.items() if isinstance(kind, Verifies)}
         self._lock = threading.Lock()
         self._in_hand: set[Key] = set()
@@ -125,7 +124,7 @@ class Verifier:
         """One look at one object: its verdict and its series. What cannot be asked for a moment changes neither."""
         try:
             wanted = self._wanted(entry)
-            password = self._secret(wanted.probe.password).value if wanted.probe is not None and wanted.probe.password is not None else ""
+            login = self._login(entry.key.namespace, wanted.probe.published) if wanted.probe is not None else PublishedLogin()
         except Transient as error:
             log.info("%s could not be verified now: %s", entry.key, error)
             return
@@ -138,7 +137,7 @@ class Verifier:
             self._nothing_known(entry, wanted.why)
             return
         probe, key = wanted.probe, self._own_key(entry.key) if wanted.writes else ""
-        found = self._client.verify(probe.host, probe.port, password, probe.username, probe.tls, probe.server_name, key)
+        found = self._client.verify(probe.host, probe.port, login.password, login.username, login.tls, probe.server_name, key)
         self._note(entry, found, writes=wanted.writes)
 
     def _wanted(self, entry: Entry) -> _Wanted:
@@ -147,8 +146,7 @@ class Verifier:
         mode = policy_of(kind, spec, entry.annotations).mode
         if mode is Mode.PAUSED:
             return _Wanted(None, False, Condition(VERIFIED, None, "Paused", "nothing is read or written"))
-        identity = Identity(self._instance, *entry.key)
-        probe = kind.verification(spec, entry.status.get("outputs") or {}, identity) if isinstance(kind, Verifies) else None
+        probe = kind.verification(spec, entry.status.get("outputs") or {}) if isinstance(kind, Verifies) else None
         return _Wanted(probe, mode is Mode.ENFORCE, Condition(VERIFIED, None, "NotVerified", "no client is to connect"))
 
     def _own_key(self, key: Key) -> str:

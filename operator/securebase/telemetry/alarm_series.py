@@ -32,7 +32,7 @@ class AlarmReading:
 
 @dataclass(frozen=True, slots=True)
 class AlarmsReading:
-    """The alarms of one object. `troubled`: by trouble (flapping, failed_actions, no_data), how many."""
+    """The alarms of one object. `troubled`: by trouble (flapping, failed_actions, no_data, evaluation_errors), how many."""
 
     alarms: tuple[AlarmReading, ...] = ()
     troubled: Mapping[str, int] = field(default_factory=dict)
@@ -77,7 +77,7 @@ class AlarmSeries(Collector):
 
 
 def _families() -> tuple[GaugeMetricFamily, GaugeMetricFamily, GaugeMetricFamily]:
-    text = "Alarms that need a look themselves: flapping, failed_actions (a receiver was not reached), no_data (for a day)"
+    text = "Alarms that need a look themselves: flapping, failed_actions (a receiver was not reached), no_data (for a day), evaluation_errors"
     return (
         GaugeMetricFamily("securebase_alarm_state", "State of an alarm in CloudWatch: 0 OK, 1 ALARM, -1 INSUFFICIENT_DATA", labels=_ALARM),
         GaugeMetricFamily("securebase_alarms", "Alarms in CloudWatch by their state", labels=(*_OBJECT, "state")),

@@ -156,6 +156,42 @@ ALARMS = [
         alarm(periodSeconds=3600, evaluationPeriods=100),
         alarm(periodSeconds=1800, evaluationPeriods=100),
     ),
+    Case(
+        "period of an alarm of the catalogue that looks back far",
+        "too long for as many evaluation periods as the catalogue's alarm has",
+        watching(type="Sqs", name="jobs", alarms=[{"id": "oldest-message", "periodSeconds": 5760}]),
+        watching(type="Sqs", name="jobs", alarms=[{"id": "oldest-message", "periodSeconds": 43200}]),
+    ),
+    Case(
+        "fewer periods of an alarm of the catalogue that looks back far",
+        "too long for as many evaluation periods as the catalogue's alarm has",
+        watching(type="Sqs", name="jobs", alarms=[{"id": "oldest-message", "periodSeconds": 86400, "evaluationPeriods": 7}]),
+        watching(type="Sqs", name="jobs", alarms=[{"id": "in-flight", "periodSeconds": 86400, "datapointsToAlarm": 1}]),
+    ),
+    Case(
+        "two sides of a band",
+        "comparison is Outside, and only an anomaly band has two sides",
+        alarm(comparison="Outside", anomaly={"bandwidth": 2}),
+        alarm(comparison="Outside", threshold=1),
+    ),
+    Case(
+        "low samples of an alarm of the catalogue",
+        "alarms holds a lowSample for what is no percentile",
+        alarm(id="duration", lowSample="evaluate"),
+        alarm(lowSample="evaluate"),
+    ),
+    Case(
+        "low samples of an alarm of one's own",
+        "alarms holds a lowSample for what is no percentile",
+        alarm(id="own", metric={"name": "Duration"}, statistic="p95", threshold=1, lowSample="evaluate"),
+        alarm(id="own", metric={"name": "Duration"}, threshold=1, lowSample="evaluate"),
+    ),
+    Case(
+        "low samples of a band",
+        "alarms holds a lowSample for what is no percentile",
+        alarm(id="duration", statistic="p99", lowSample="ignore"),
+        alarm(id="duration", anomaly={"bandwidth": 2}, lowSample="ignore"),
+    ),
     Case("a band or a threshold", "a threshold or an anomaly band, not both", alarm(anomaly={"bandwidth": 2}), alarm(anomaly={"bandwidth": 2}, threshold=3)),
     Case("metrics of an expression", "expression needs the metrics it speaks of", alarm(expression="e / n", metrics=MATHS), alarm(expression="e / n")),
     Case("expression of metrics", "metrics are those of an expression", alarm(expression="e / n", metrics=MATHS), alarm(metrics=MATHS)),
@@ -229,6 +265,20 @@ NOTICES = [
         alarms(region="eu-west-1", notifications=[{"severity": "critical", "topicArns": [TOPIC]}]),
     ),
     Case(
+        "region of a topic for a cache",
+        "notifications names a topic of another region",
+        alarms(
+            region="eu-west-1",
+            targets=[{"id": "c", "type": "ElastiCache", "ref": {"kind": "CacheCluster", "name": "c"}}],
+            notifications=[{"severity": "critical", "topicArns": [TOPIC]}],
+        ),
+        alarms(
+            region="eu-west-1",
+            targets=[{"id": "c", "type": "ElastiCache", "name": "c"}],
+            notifications=[{"severity": "critical", "topicArns": [TOPIC]}],
+        ),
+    ),
+    Case(
         "region of a key",
         "createTopic names a key of another region",
         alarms(region="eu-central-1", notifications=[{"severity": "info", "createTopic": {"kmsKeyArn": KEY, "usEast1KmsKeyArn": USE1_KEY}}]),
@@ -239,6 +289,18 @@ NOTICES = [
         "maintenance has either suppressorAlarm",
         quiet(suppressorAlarm="deploy"),
         quiet(suppressorAlarm="deploy", windows=["sun:03:00-sun:05:00"]),
+    ),
+    Case(
+        "suppressor in us-east-1",
+        "usEast1SuppressorAlarm stands beside suppressorAlarm",
+        quiet(suppressorAlarm="deploy", usEast1SuppressorAlarm="release"),
+        quiet(windows=["sun:03:00-sun:05:00"], usEast1SuppressorAlarm="release"),
+    ),
+    Case(
+        "maintenance of what tells by itself",
+        "services holds one without a composite, and maintenance keeps composites quiet only",
+        alarms(maintenance={"suppressorAlarm": "deploy"}, services=[{"name": "shop", "composite": True}, {"name": "web"}]),
+        alarms(maintenance={"suppressorAlarm": "deploy"}, services=[{"name": "web"}, {"name": "shop", "composite": False}]),
     ),
     Case("empty maintenance", "maintenance has either suppressorAlarm", quiet(windows=["sun:03:00-sun:05:00"]), quiet()),
     Case(

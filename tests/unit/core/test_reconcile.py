@@ -338,6 +338,27 @@ def test_a_missing_external_node_is_a_reference_not_found_and_what_needs_it_wait
     assert outcome.conditions[0].reason == "ReferenceNotFound" and outcome.after is not None and outcome.after <= 5
 
 
+def test_somebody_elses_is_found_by_what_is_wanted_now() -> None:
+    bench = Bench()
+    bench.world.outside.things |= {name: ("theirs", thing(name), State.READY) for name in ("one", "two")}
+    for name in ("one", "two"):
+        report = bench.run(node(name, id="given", role=Role.EXTERNAL), node("b", partner=Ref("given", "id")))
+        assert report.attributes["given"]["id"] == name
+    assert isinstance(bench.run(node("three", id="given", role=Role.EXTERNAL)).results[0].problem, ReferenceNotFound)
+
+
+@pytest.mark.parametrize("adopt", [Adopt.IF_OWNED, Adopt.ALWAYS])
+def test_what_was_somebody_elses_is_not_taken_for_our_own_under_the_same_id(adopt: Adopt) -> None:
+    bench = Bench(policy=Policy(adopt=adopt))
+    bench.world.outside.things["theirs"] = "", thing("shared"), State.READY
+    bench.run(node("shared", id="a", role=Role.EXTERNAL))
+    report = bench.run(node("a", color="blue"))
+    assert states(report) == {"a": "READY"} and bench.writes() == [("create", "a")]
+    assert bench.world.outside.things["theirs"] == ("", thing("shared"), State.READY)
+    bench.run()
+    assert bench.world.outside.things.keys() == {"theirs"}
+
+
 def test_what_could_be_looked_for_without_its_references_is_not_looked_for_again_when_they_are_known() -> None:
     bench = Bench()
     bench.run(node("a"), node("b", partner=Ref("a", "id")))

@@ -57,6 +57,7 @@ def test_ids_are_unique_and_widgets_exist() -> None:
         (("DynamoDB",), "write-throttles", {"WriteThrottleEvents"}, "Sum", "GreaterThan", 0, 300, (1, 1), "warning"),
         (("Aurora",), "cpu", {"CPUUtilization"}, "Average", "GreaterThan", 90, 60, (5, 5), "critical"),
         (("Aurora",), "replica-lag", {"AuroraReplicaLag"}, "Maximum", "GreaterThan", 60_000, 60, (10, 10), "critical"),
+        (("Aurora",), "reader-lag", {"ReplicaLag"}, "Maximum", "GreaterThan", 60, 60, (10, 10), "critical"),
         (("Aurora",), "buffer-cache", {"BufferCacheHitRatio"}, "Average", "LessThan", 80, 60, (10, 10), "warning"),
         (("ElastiCache",), "engine-cpu", {"EngineCPUUtilization"}, "Average", "GreaterThan", 90, 60, (5, 5), "critical"),
         (("ElastiCache",), "memory", {"DatabaseMemoryUsagePercentage"}, "Average", "GreaterThan", 80, 60, (3, 5), "warning"),
@@ -83,7 +84,9 @@ def test_thresholds_go_by_what_a_function_may() -> None:
     functions = catalogue().types["Lambda"]
     concurrency, duration = functions.recipe("concurrency"), functions.recipe("duration")
     assert concurrency is not None and duration is not None
-    assert concurrency.threshold.of({"reservedConcurrency": "50"}) == 45
+    assert concurrency.threshold.of({"reservedConcurrency": "50", "accountConcurrency": "3000"}) == 45
+    assert concurrency.threshold.of({"accountConcurrency": "3000"}) == 2700
+    assert concurrency.threshold.of({"accountConcurrency": "3000", "unread": "reservedConcurrency"}) is None
     assert duration.threshold.of({"timeoutSeconds": "30"}) == 27_000 and duration.threshold.of({}) is None
 
 

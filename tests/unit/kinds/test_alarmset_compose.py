@@ -17,9 +17,8 @@ from securebase.core.graph import Graph, references, resolve
 from securebase.core.kind import Facts
 from securebase.kinds.alarmset import ALARMS
 from securebase.kinds.alarmset.catalogue import catalogue
-from securebase.kinds.alarmset.composites import CHILDREN
 from securebase.resources.cloudwatch import composite_model, dashboard_model
-from securebase.resources.cloudwatch.composite_model import CompositeAlarm
+from securebase.resources.cloudwatch.composite_model import CHILDREN, CompositeAlarm
 from securebase.resources.cloudwatch.model import Alarm, problems
 from securebase.resources.sns.model import Topic
 from tests.unit.kinds.any_alarmset import THERE, alarms, composed, composites, context, dashboards, found_by_tags, small, widget
@@ -162,19 +161,6 @@ def test_alarms_of_a_referenced_object_are_used_and_not_made() -> None:
     assert {str(ref) for ref in ALARMS.needs(small(SITE), "web").objects_if_there} == {"CdnDistribution web/site"}
 
 
-def test_an_object_that_is_not_there_stops_nothing_and_one_being_made_prunes_nothing() -> None:
-    assert composed(small(SITE, TABLE)).complete
-    assert not composed(small(SITE, TABLE), objects={"CdnDistribution/site": {"domainName": "d1"}}).complete
-
-
-def test_a_cache_in_a_third_region_is_shown_and_in_no_composite() -> None:
-    cache = {"id": "c", "type": "ElastiCache", "ref": {"kind": "CacheCluster", "name": "c"}}
-    outputs = {"id": "g", "region": "eu-west-1", "members": "g-001:primary", "alarmNames": "g-cpu", "criticalAlarmNames": "g-cpu"}
-    graph = composed(small(cache), objects={"CacheCluster/c": outputs})
-    assert not composites(graph) and widget(graph, "cache")["region"] == "eu-west-1"
-    assert widget(graph, "alarms")["alarms"] == ["arn:aws:cloudwatch:eu-west-1:123456789012:alarm:g-cpu"]
-
-
 def test_a_composite_tells_and_its_children_do_not() -> None:
     graph = composed(small(FUNCTION, notifications=[PAGER]))
     assert all(not alarm.alarm_actions | alarm.ok_actions for alarm in alarms(graph).values())
@@ -235,21 +221,6 @@ def test_topics_with_a_key_let_cloudwatch_use_it_and_are_told_by_alarms_alone() 
     with pytest.raises(Terminal, match="usEast1KmsKeyArn") as refused:
         composed(small(FUNCTION, SITE, notifications=[encrypted]), objects={"CdnDistribution/site": MADE})
     assert refused.value.reason == "KeyMissing"
-
-
-def test_a_topic_of_another_region_is_refused_when_the_region_is_the_accounts() -> None:
-    far = {"severity": "critical", "topicArns": ["arn:aws:sns:eu-west-3:123456789012:ops"]}
-    with pytest.raises(Terminal, match="another region"):
-        composed(small(FUNCTION, notifications=[far]))
-
-
-def test_maintenance_holds_composites_of_its_region() -> None:
-    given_alarm = composed(small(SITE, FUNCTION, maintenance={"suppressorAlarm": "deploying"}), objects={"CdnDistribution/site": MADE})
-    assert (composites(given_alarm)["composite-shop"].suppressor, composites(given_alarm)["composite-site_use1"].suppressor) == ("deploying", "")
-    graph = composed(small(SITE, FUNCTION, maintenance={"windows": ["sun:03:00-sun:05:00"], "waitSeconds": 60}), objects={"CdnDistribution/site": MADE})
-    assert (graph.nodes["suppressor"].region, graph.nodes["suppressor_use1"].region) == ("", "us-east-1")
-    held = composites(graph)["composite-site_use1"]
-    assert list(references(held.suppressor)) == [("suppressor_use1", "name")] and (held.suppressor_wait, held.suppressor_extension) == (60, 300)
 
 
 def test_dashboards_keep_cloudwatchs_limits_and_lose_nothing() -> None:

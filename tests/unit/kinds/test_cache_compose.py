@@ -6,7 +6,7 @@ import json
 import re
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import Any, cast
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -17,7 +17,8 @@ from securebase.core.driver import State, Target, incarnated_name
 from securebase.core.errors import Terminal
 from securebase.core.fields import SecretValue, leaves
 from securebase.core.graph import Graph, Known, Node, Ref, Role, SecretFrom, references, resolve
-from securebase.core.kind import Kind, Needs, PolicyDefaults
+from securebase.core.kind import Kind, Needs, PolicyDefaults, Probe, Verifies
+from securebase.core.outputs import outputs_now
 from securebase.core.policy import Adopt, OnDelete, Policy
 from securebase.kinds.cache import CACHE
 from securebase.kinds.cache.alarms import Member, members
@@ -222,6 +223,14 @@ def test_a_rotation_is_asked_for_by_annotation(annotation: str, asked: tuple[str
     assert (retirement.immediate, retirement.grace_seconds) == (asked[1], 12 * 3_600)
 
 
+@pytest.mark.parametrize("spec", [{}, {"auth": RBAC}, {"auth": {"mode": "none"}, "encryption": {"inTransit": False}}])
+def test_what_is_verified_is_what_is_published_whatever_is_wanted_by_now(spec: dict[str, Any]) -> None:
+    assert isinstance(CACHE, Verifies)
+    outputs = {"host": "cache.test", "port": "7000", "connectionSecret": "cache-connection"}
+    assert CACHE.verification(small(**spec), outputs) == Probe("cache.test", 7000, "cache-connection", "cache.test")
+    assert CACHE.verification(small(**spec), {"host": "cache.test"}) is None
+
+
 def test_the_old_secret_ends_only_after_the_new_one_was_published() -> None:
     graph = composed(small(), "x-001:primary")
     order = graph.wave_of
@@ -246,8 +255,8 @@ def test_a_subnet_group_that_exists_is_never_written() -> None:
 @pytest.mark.parametrize("adopt", [Adopt.IF_OWNED, Adopt.ALWAYS])
 def test_moving_between_an_own_and_a_given_subnet_group_touches_the_own_one_alone(adopt: Adopt) -> None:
     bench = Bench(policy=Policy(adopt=adopt))
-    platform = SubnetGroup("platform", {}, frozenset({"subnet-platform"}))
-    bench.world.outside.things["platform"] = "", cast("Any", platform), State.READY
+    platform: Any = SubnetGroup("platform", {}, frozenset({"subnet-platform"}))
+    bench.world.outside.things["platform"] = "", platform, State.READY
 
     def owned_after(**network: Any) -> set[type[Any]]:
         spec = small(network={"vpcId": "vpc-0123456789abcdef0", "ingress": {"cidrs": ["10.0.0.0/8"]}, **network})
@@ -311,7 +320,7 @@ def test_outputs_tell_where_to_connect_and_nothing_secret() -> None:
     graph = composed(small(), PAIR)
     told = CACHE.outputs(small(), everything(graph))
     assert told["host"] == "group-host" and told["connectionSecret"] == "connection-name" and told["secretArn"] == "secret-arn"
-    assert PASSWORD not in str(told) and CACHE.outputs(small(), {}) == {}
+    assert PASSWORD not in str(told) and outputs_now({}, CACHE.outputs(small(), {}), ready=False) == {}
 
 
 def test_outputs_name_the_alarms_the_urgent_ones_first() -> None:
@@ -323,6 +332,26 @@ def test_outputs_name_the_alarms_the_urgent_ones_first() -> None:
     urgent = told["criticalAlarmNames"].split(",")
     assert told["region"] == "eu-west-1" and len(names) > 100 == len(told["alarmNames"].split(","))
     assert urgent == [name for name in told["alarmNames"].split(",") if "-engine-cpu-" in name or "-memory-critical-" in name] and len(urgent) == 100
+
+
+def test_alarms_that_are_switched_off_are_not_named_although_they_are_still_there() -> None:
+    there = {"host": "h", "members": PAIR}
+    graph = composed(small(), PAIR)
+    names = {node.id: {"name": f"name-of-{node.id}"} for node in graph if node.type == "cloudwatch/alarm"}
+    before = outputs_now({}, CACHE.outputs(small(), {**names, "group": there}), ready=True)
+    off = outputs_now(before, CACHE.outputs(small(alarms={"enabled": False}), {**names, "group": there}), ready=False)
+    assert before["alarmNames"] and off == {name: value for name, value in before.items() if not name.endswith("AlarmNames") and name != "alarmNames"}
+    fewer = outputs_now(before, CACHE.outputs(small(alarms={"engineCpu": {"enabled": False}}), {**names, "group": there}), ready=False)
+    assert "engine-cpu" in before["criticalAlarmNames"] and "engine-cpu" not in fewer["alarmNames"] + fewer["criticalAlarmNames"]
+    unknown = outputs_now(before, CACHE.outputs(small(), {**names, "group": {"host": "h"}}), ready=False)
+    assert unknown == before, "whose members cannot be read now"
+
+
+def test_outputs_tell_whom_the_alarms_tell_by_themselves() -> None:
+    given, made = small(alarms={"topicArn": TOPIC}), small(alarms={"createTopic": {}})
+    assert CACHE.outputs(given, {"group": {"members": PAIR}})["alarmsTell"] == TOPIC
+    assert CACHE.outputs(made, {"group": {"members": PAIR}, "topic": {"arn": "arn:t"}})["alarmsTell"] == "arn:t"
+    assert CACHE.outputs(small(alarms={"enabled": False, "createTopic": {}}), {"topic": {"arn": "arn:t"}})["alarmsTell"] == ""
 
 
 @settings(max_examples=150, deadline=None)
@@ -416,3 +445,8 @@ def test_names_of_objects_that_begin_alike_differ() -> None:
     for node in ("group", "subnets", "secret", "parameters-valkey8"):
         assert len({graph.nodes[node].desired.name for graph in graphs}) == 300, node
     assert SUBNETS[0] in graphs[0].nodes["subnets"].desired.subnet_ids
+
+
+@pytest.mark.parametrize(("snapshot", "empty"), [({}, False), ({"replacement": "restore"}, False), ({"replacement": "empty"}, True)])
+def test_a_successor_begins_with_the_data_unless_the_spec_says_otherwise(snapshot: dict[str, str], empty: bool) -> None:
+    assert composed(small(snapshot=snapshot)).nodes["group"].starts_empty is empty

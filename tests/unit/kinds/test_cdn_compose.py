@@ -12,6 +12,7 @@ from securebase.core.errors import ReferenceNotFound, Terminal
 from securebase.core.fields import UNMANAGED, SecretValue
 from securebase.core.graph import Ref, references, resolve
 from securebase.core.kind import Facts, Kind, Needs, PolicyDefaults, SecretRef
+from securebase.core.outputs import outputs_now
 from securebase.core.policy import OnDelete
 from securebase.kinds.cdn import CDN
 from securebase.kinds.cdn.behaviors import spa_function
@@ -188,11 +189,12 @@ def test_outputs_tell_what_is_known() -> None:
     spec = small(**{**NAMED, "aliases": ["*.example.com", "www.example.com"]})
     distribution = {"id": "E1", "arn": "arn:d", "domainName": "d1.cloudfront.net", "hostedZoneId": "Z2FDTNDATAQYW2"}
     pending = {certificate_id(spec): {"requestedArn": "arn:c", "status": "PENDING_VALIDATION"}}
-    assert CDN.outputs(spec, {}) == {}
-    assert CDN.outputs(spec, pending) == {"certificateArn": "arn:c", "certificateState": "PENDING_VALIDATION"}
+    assert outputs_now({}, CDN.outputs(spec, {}), ready=False) == {}
+    assert outputs_now({}, CDN.outputs(spec, pending), ready=False) == {"certificateArn": "arn:c", "certificateState": "PENDING_VALIDATION"}
     issued = {certificate_id(spec): {"arn": "arn:c", "requestedArn": "arn:c", "status": "ISSUED"}, "distribution": distribution}
     told = {**distribution, "region": "us-east-1", "url": "https://www.example.com", "certificateArn": "arn:c", "certificateState": "ISSUED"}
-    assert CDN.outputs(spec, issued) == told
+    told["alarmThresholds"] = "4xxErrorRate=5:warning,5xxErrorRate=5:critical,OriginLatency=2500:warning,CacheHitRate=80:warning"
+    assert outputs_now({}, CDN.outputs(spec, issued), ready=False) == told
     assert CDN.outputs(small(), {"distribution": distribution})["url"] == "https://d1.cloudfront.net"
 
 
@@ -201,4 +203,22 @@ def test_outputs_name_the_alarms_and_which_are_urgent() -> None:
     names = {node.id: {"name": node.desired.name} for node in graph if isinstance(node.desired, Alarm)}
     told = CDN.outputs(small(), names)
     assert sorted(told["alarmNames"].split(",")) == sorted(known["name"] for known in names.values())
-    assert told["criticalAlarmNames"] == names["alarm-5xx"]["name"]
+    assert told["criticalAlarmNames"] == names["alarm-5xx"]["name"] and told["alarmsTell"] == ""
+
+
+def test_an_alarm_that_is_switched_off_is_not_named_although_it_is_still_there() -> None:
+    names = {node.id: {"name": f"name-of-{node.id}"} for node in composed(small()) if isinstance(node.desired, Alarm)}
+    before = outputs_now({}, CDN.outputs(small(), names), ready=True)
+    for alarms, left in (({"enabled": False}, {}), ({"errorRate5xx": {"enabled": False}}, {"alarmNames": "name-of-alarm-4xx"})):
+        spec = small(alarms={"originLatency": {"enabled": False}, "cacheHitRate": {"enabled": False}, **alarms})
+        assert outputs_now(before, CDN.outputs(spec, names), ready=False) == left
+    unread = {node: known for node, known in names.items() if node != "alarm-5xx"}
+    assert outputs_now(before, CDN.outputs(small(), unread), ready=False).keys() == before.keys()
+    assert set(outputs_now(before, CDN.outputs(small(), unread), ready=False)["alarmNames"].split(",")) == {known["name"] for known in names.values()}
+
+
+def test_outputs_tell_whom_the_alarms_tell_by_themselves() -> None:
+    given, made = small(alarms={"topicArn": "arn:aws:sns:us-east-1:123456789012:ops"}), small(alarms={"createTopic": {}})
+    assert CDN.outputs(given, {})["alarmsTell"] == "arn:aws:sns:us-east-1:123456789012:ops"
+    assert CDN.outputs(made, {"topic": {"arn": "arn:t"}})["alarmsTell"] == "arn:t"
+    assert CDN.outputs(small(alarms={"enabled": False, "createTopic": {}}), {"topic": {"arn": "arn:t"}})["alarmsTell"] == ""

@@ -189,6 +189,12 @@ def test_what_is_told_is_what_was_wanted() -> None:
     assert group_value(told(), [member()], {}, CACHE) == CACHE
 
 
+@pytest.mark.parametrize("automatic", [True, False])
+def test_what_aws_upgraded_is_not_taken_back(automatic: bool) -> None:
+    want = replace(CACHE, auto_minor_upgrade=automatic)
+    assert diff(want, group_value(told(AutoMinorVersionUpgrade=automatic), [member(EngineVersion="8.1.2")], {}, want), None, b"") == ()
+
+
 def test_what_is_left_to_aws_is_no_difference() -> None:
     want = replace(CACHE, maintenance_window="", snapshot_window="", parameter_group="", security_groups=frozenset())
     assert group_value(told(), [member()], {}, want) == want
@@ -247,6 +253,24 @@ def test_a_new_group_is_asked_for_whole() -> None:
     clustered = create_input(replace(CACHE, cluster_mode="enabled", shards=3), "cache", [], "")
     assert (clustered["NumNodeGroups"], clustered["ReplicasPerNodeGroup"], clustered["ClusterMode"]) == (3, 1, "enabled")
     assert not {"NumCacheClusters", "SnapshotName", "Tags", "KmsKeyId", "AuthToken"} & clustered.keys()
+
+
+@pytest.mark.parametrize(
+    ("version", "mode"),
+    [(engine("redis", "6.2"), None), (engine("redis", "7.0"), "required"), (REDIS, "required"), (engine("valkey", "7.2"), "required")],
+)
+def test_an_engine_that_has_no_modes_of_tls_is_asked_for_none(version: str, mode: str | None) -> None:
+    said = create_input(replace(CACHE, engine=version), "cache", [], "")
+    assert (said["TransitEncryptionEnabled"], said.get("TransitEncryptionMode")) == (True, mode)
+
+
+@pytest.mark.parametrize(("have", "want"), [("off", "required"), ("required", "off")])
+def test_where_tls_has_no_modes_only_another_cache_has_it_or_not(have: str, want: str) -> None:
+    old = replace(CACHE, engine=engine("redis", "6.2"), parameter_group="default.redis6.x", transit_encryption=have)
+    assert impacts(replace(old, transit_encryption=want), old) == {"transitEncryption": Impact.REPLACE}
+    assert next_step(replace(old, transit_encryption=want), old, told()) is None
+    newer = replace(old, engine=REDIS, parameter_group="default.redis7", transit_encryption=want)
+    assert next(iter(sequence(newer, old))) == {"engine": REDIS, "parameter_group": "default.redis7"}, "with modes come the steps"
 
 
 def sequence(want: ReplicationGroup, have: ReplicationGroup, **more: Any) -> list[dict[str, Any]]:

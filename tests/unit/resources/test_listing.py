@@ -137,6 +137,23 @@ def test_turns_read_a_slice_the_longest_unread_first() -> None:
     assert turns.round([5], read)[5].value.startswith("5 at ")
 
 
+def test_a_round_reads_no_more_than_it_may() -> None:
+    clock = Clock()
+    turns: Turns[int, str] = Turns(clock, share=0.1, at_least=1, at_most=50)
+    asked: list[Sequence[int]] = []
+
+    def read(keys: Sequence[int]) -> Mapping[int, str]:
+        asked.append(keys)
+        return dict.fromkeys(keys, "read")
+
+    known = []
+    for _ in range(4):
+        clock.now += 10.0
+        known.append(len(turns.round(range(120), read)))
+    assert known == [50, 100, 120, 120], "what was not read has no answer yet"
+    assert [len(slice) for slice in asked] == [50, 50, 20, 12]
+
+
 def test_a_round_about_some_keys_forgets_none_of_the_others() -> None:
     clock = Clock()
     turns: Turns[int, str] = Turns(clock, share=0.0, at_least=1)

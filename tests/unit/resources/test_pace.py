@@ -33,6 +33,13 @@ def test_every_third_sweep_asks() -> None:
     assert [outside.pace.get(outside.listing)["reads"] for _ in range(7)] == [1, 1, 1, 2, 2, 2, 3]
 
 
+def test_what_somebody_else_asked_counts_as_a_turn_of_ours() -> None:
+    outside = Outside()
+    assert [outside.pace.due() for _ in range(3)] == [True, False, False]
+    outside.pace.asked()
+    assert [outside.pace.due() for _ in range(4)] == [False, False, True, False]
+
+
 def test_our_own_write_makes_the_next_one_ask() -> None:
     outside = Outside()
     outside.pace.get(outside.listing)

@@ -92,3 +92,33 @@ def test_our_own_write_is_not_undone_by_a_late_index() -> None:
         tags.wrote(f"arn:{at}", Tagged("new", {}))
     now[0] += 5
     assert {read.value.owner for read in tags.sweep(list(api.tags)).values()} == {"new"}
+
+
+def test_two_drivers_of_one_index_ask_it_once_and_never_in_two_sweeps() -> None:
+    metric, composite = [f"arn:m{at:03}" for at in range(300)], [f"arn:c{at}" for at in range(3)]
+    owners = {arn: f"owner of {arn}" for arn in (*metric, *composite)}
+    now = [1000.0]
+    api: Any = _Api(owners, owners)
+    index = TagIndex(api, lambda: now[0], "cloudwatch:alarm")
+    first, second = (SweptTags(index, api.read, lambda: now[0], few=few) for few in (100, 0))
+    asked = []
+    for number in range(30):
+        now[0] += 60
+        before = api.listed
+        assert {arn: read.value.owner for arn, read in first.sweep(metric).items()} == {arn: owners[arn] for arn in metric}
+        if number >= 5:  # composites that came later share it all the same
+            assert second.sweep(composite).keys() == set(composite)
+        asked.append(api.listed - before)
+    assert sum(asked) == 3 and max(asked) == 1 and api.one_by_one == 0
+
+
+def test_what_another_asked_of_the_index_shows_a_tag_that_somebody_took_away() -> None:
+    now = [1000.0]
+    api: Any = _Api({"arn:1": "me"}, {"arn:1": "me"})
+    index = TagIndex(api, lambda: now[0], "cloudwatch:alarm")
+    tags = SweptTags(index, api.read, lambda: now[0], few=0)
+    assert tags.sweep(["arn:1"])["arn:1"].value.owner == "me"
+    api.indexed, api.tags = {}, {"arn:1": ""}
+    now[0] += 60
+    index.get()
+    assert tags.sweep(["arn:1"])["arn:1"].value.owner == ""

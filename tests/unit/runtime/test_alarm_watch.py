@@ -2,29 +2,34 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
 from typing import Any, cast
 
 from prometheus_client import CollectorRegistry
 
+from securebase.api.alarmset import PerfAlarmSetStatus
 from securebase.clients.aws import AwsAccountConfig
 from securebase.clients.kubernetes import Kubernetes
 from securebase.core.driver import Answer, Observed
 from securebase.core.errors import Denied, Transient
-from securebase.core.graph import Graph
+from securebase.core.graph import Graph, Node, Role
 from securebase.core.identity import Identity
 from securebase.core.kind import Kind
 from securebase.core.policy import Policy
 from securebase.core.subject import Subject
 from securebase.kinds.alarmset import ALARMS
-from securebase.resources.cloudwatch.alarm_health import Told, Transition
+from securebase.resources.cloudwatch.alarm_health import DAY, Told, Transition, WatchedMetric
 from securebase.resources.cloudwatch.history import Recent
 from securebase.runtime.accounts import Account
-from securebase.runtime.alarm_watch import MOVING_SECONDS, AlarmWatch, Look
+from securebase.runtime.alarm_watch import LIST_BYTES, MOVING_SECONDS, NAMED, AlarmWatch, Look
 from securebase.runtime.events import Recorder
 from securebase.runtime.objects import Entry, Objects
 from securebase.runtime.queue import Key
+from securebase.runtime.silence import Silences
+from securebase.runtime.status import LIMIT_BYTES
 from securebase.telemetry.metrics import Metrics
 from tests.unit.kinds.any_alarmset import composed, small
 
@@ -50,6 +55,21 @@ class Happened:
         if self.refusal is not None:
             raise self.refusal
         return self.recents
+
+
+@dataclass
+class Measured:
+    """Metrics of which some are silent; keeps what was asked."""
+
+    silence: set[str] = field(default_factory=set)
+    asked: list[frozenset[WatchedMetric]] = field(default_factory=list)
+    refusal: Exception | None = None
+
+    def silent(self, metrics: AbstractSet[WatchedMetric]) -> frozenset[WatchedMetric]:
+        self.asked.append(frozenset(metrics))
+        if self.refusal is not None:
+            raise self.refusal
+        return frozenset(metric for metric in metrics if metric.name in self.silence)
 
 
 class Cluster:
@@ -81,7 +101,7 @@ class Fleet:
     """One set at rest, whose alarms are all OK until said otherwise."""
 
     def __init__(self) -> None:
-        self.now, self.cluster, self.objects, self.history = NOW, Cluster(), Objects(), Happened()
+        self.now, self.cluster, self.objects, self.history, self.data = NOW, Cluster(), Objects(), Happened(), Measured()
         self.spec, self.key = small(*TARGETS), Key("PerfAlarmSet", "web", "platform")
         document = {"targets": TARGETS}
         metadata = {"name": "platform", "namespace": "web", "uid": "u", "resourceVersion": "1", "generation": 1}
@@ -90,6 +110,7 @@ class Fleet:
         self.graph = composed(self.spec)
         self.subject = Subject(Identity("unit", *self.key), Policy(), "eu-central-1", {})
         self.states: dict[str, str] = {}
+        self.evaluations: dict[str, str] = {}
         self.broken: dict[str, Exception] = {}
         self.restart()
 
@@ -101,7 +122,8 @@ class Fleet:
         api = cast(Kubernetes, self.cluster)
         kinds = cast(Mapping[str, Kind], {"PerfAlarmSet": ALARMS})
         recorder = Recorder(api, lambda: self.now, lambda text: text)
-        self.watch = AlarmWatch(kinds, self.objects, lambda account, region: self.history, api, recorder, self.metrics, lambda: self.now)
+        silences = Silences(lambda account, region: self.data, lambda: self.now)
+        self.watch = AlarmWatch(kinds, self.objects, lambda account, region: self.history, silences, api, recorder, self.metrics, lambda: self.now)
 
     @property
     def entry(self) -> Entry:
@@ -121,6 +143,7 @@ class Fleet:
         found: dict[str, Answer] = {}
         for node in self.graph:
             attributes = {"name": getattr(node.desired, "name", ""), "state": self.states.get(node.id, "OK"), "since": str(int(NOW))}
+            attributes |= {"changed": str(int(NOW)), "evaluation": self.evaluations.get(node.id, "")}
             found[node.id] = self.broken.get(node.id) or Observed(attributes["name"], node.desired, attributes=attributes)
         return found
 
@@ -273,5 +296,119 @@ def test_missing_targets_and_unconfirmed_subscriptions_are_named() -> None:
     lookup = answers["target-files"]
     assert isinstance(lookup, Observed)
     answers["target-files"] = replace(lookup, attributes={"exists": "false"})
+    pending = Observed("arn:t", None, attributes={"pending": "ops@example.com,https://pager.example.com/in"})
+    other = Observed("arn:g", None, attributes={"exists": "false", "pending": "not of ours"})
+    more = Graph([*fleet.graph, Node("topic-critical", "sns/topic", None), Node("given-topic-1", "sns/given-topic", None, role=Role.EXTERNAL)])
+    told = answers | {"topic-critical": pending, "given-topic-1": other}
+    fleet.watch.saw(ACCOUNT.config, [Look(fleet.key, more, fleet.subject, told)])
+    assert fleet.status["missingTargets"] == ["files"], "a topic is no target"
+    assert fleet.status["unconfirmedSubscriptions"] == ["https://pager.example.com/in", "ops@example.com"]
+    confirmed = told | {"topic-critical": replace(pending, attributes={"pending": ""})}
+    fleet.watch.saw(ACCOUNT.config, [Look(fleet.key, more, fleet.subject, confirmed)])
+    assert "unconfirmedSubscriptions" not in fleet.status
+
+
+def silent_for_a_day(*names: str) -> Fleet:
+    """A fleet of which the metrics of these names have no data, right after it was asked for the first time."""
+    fleet = Fleet()
+    fleet.data.silence = set(names)
+    fleet.now += DAY + 2 * 3_600.0
+    fleet.look()
+    fleet.now += 60.0
+    fleet.look()
+    return fleet
+
+
+def test_an_alarm_that_calls_no_data_good_is_named_when_its_metrics_have_none() -> None:
+    fleet = silent_for_a_day("Errors")
+    assert fleet.status["noData"] == [fleet.name(ERRORS)] and fleet.status["alarms"]["insufficientData"] == 0
+    assert b'trouble="no_data"} 1.0' in fleet.metrics.exposition()
+    fleet.data.silence.clear()
+    fleet.now += DAY
+    fleet.look()
+    fleet.look()
+    assert "noData" not in fleet.status
+
+
+def test_metrics_are_asked_for_once_a_day_and_all_at_once() -> None:
+    fleet = silent_for_a_day("Errors")
+    assert len(fleet.data.asked) == 1
+    for _ in range(3 * 24 * 2 + 2):
+        fleet.now += 1_800.0
+        fleet.look()
+    assert len(fleet.data.asked) in (3, 4) and len(set(fleet.data.asked)) == 1
+    assert fleet.cluster.writes == 2, "nothing else is told of them"
+
+
+def test_a_young_alarm_and_a_process_that_just_began_ask_for_nothing() -> None:
+    fleet = Fleet()
+    for _ in range(23):
+        fleet.now += 3_600.0
+        fleet.look()
+    fleet.now = NOW + 2 * DAY
+    fleet.restart()
+    fleet.look()
+    assert fleet.data.asked == []
+
+
+def test_silence_stands_until_it_is_asked_anew_or_the_state_changed() -> None:
+    fleet = silent_for_a_day("Errors", "Throttles")
+    both = sorted([fleet.name(ERRORS), fleet.name("alarm-orders_throttles")])
+    assert fleet.status["noData"] == both
+    fleet.restart()
+    fleet.look()
+    assert fleet.status["noData"] == both, "as the process before told"
+    fleet.data.refusal = Denied("cloudwatch:GetMetricData", "*", "not allowed")
+    fleet.now += 2 * 3_600.0
+    fleet.look()
+    fleet.look()
+    assert fleet.data.asked and fleet.status["noData"] == both
+    answers = fleet.answers()
+    fired = answers[ERRORS]
+    assert isinstance(fired, Observed)
+    answers[ERRORS] = replace(fired, attributes={**fired.attributes, "since": str(int(fleet.now))})
     fleet.watch.saw(ACCOUNT.config, [Look(fleet.key, fleet.graph, fleet.subject, answers)])
-    assert fleet.status["missingTargets"] == ["files"]
+    assert fleet.status["noData"] == [fleet.name("alarm-orders_throttles")]
+
+
+def test_an_alarm_that_cannot_be_evaluated_is_named() -> None:
+    fleet = Fleet()
+    fleet.evaluations = {ERRORS: "EVALUATION_ERROR", "alarm-orders_throttles": "EVALUATION_FAILURE"}
+    fleet.look()
+    assert fleet.status["evaluationErrors"] == [fleet.name(ERRORS)], "a failure of CloudWatch passes by itself"
+
+
+def refers(fleet: Fleet, **outputs: str) -> None:
+    """A distribution that a target refers to tells these outputs; the set is composed by them."""
+    site = {"id": "site", "type": "CloudFront", "service": "shop", "ref": {"kind": "CdnDistribution", "name": "site"}}
+    told = {"id": "E1", "region": "us-east-1", "alarmNames": "site-5xx,site-4xx", "criticalAlarmNames": "site-5xx", **outputs}
+    metadata = {"name": "site", "namespace": "web", "uid": "c", "resourceVersion": "1"}
+    fleet.objects.seen(Key("CdnDistribution", "web", "site"), {"metadata": metadata, "status": {"outputs": told}})
+    paged = [{"severity": "critical", "createTopic": {}}]
+    fleet.entry.body["spec"] = {"targets": [*TARGETS, site], "notifications": paged}
+    fleet.graph = composed(small(*TARGETS, site, notifications=paged), objects={"CdnDistribution/site": told})
+
+
+def test_an_object_whose_alarms_page_beside_the_composite_is_named() -> None:
+    fleet = Fleet()
+    refers(fleet, alarmsTell="arn:aws:sns:us-east-1:123456789012:ops")
+    fleet.look()
+    assert fleet.status["pagingBeside"] == ["CdnDistribution site"]
+    refers(fleet)
+    fleet.look()
+    assert "pagingBeside" not in fleet.status
+    refers(fleet, alarmsTell="arn:aws:sns:us-east-1:123456789012:ops", alarmNames="site-4xx", criticalAlarmNames="")
+    fleet.look()
+    assert "pagingBeside" not in fleet.status, "a composite over what is no more than a warning tells nobody here"
+
+
+def test_every_list_at_its_longest_fits_beside_the_rest_of_a_status() -> None:
+    fleet = Fleet()
+    lists = [name for name, field in PerfAlarmSetStatus.model_fields.items() if field.annotation == tuple[str, ...]]
+    assert len(lists) == 8
+    fleet.states = {node.id: "ALARM" for node in fleet.graph}
+    fleet.look()
+    counts = {"alarms": dict.fromkeys(("total", "ok", "alarm", "insufficientData"), 10_000)}
+    full = counts | {name: ["x" * (LIST_BYTES // NAMED - 3)] * NAMED for name in lists}
+    assert LIMIT_BYTES + len(json.dumps(full)) < 64 * 1024
+    assert len(json.dumps(fleet.status["firing"], separators=(",", ":"))) <= LIST_BYTES + 2

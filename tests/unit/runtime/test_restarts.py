@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any, Literal
 
 import pytest
@@ -15,13 +16,14 @@ from securebase.clients.aws import AwsAccountConfig, AwsClients, CallerIdentity
 from securebase.clients.kubernetes import Kubernetes
 from securebase.clients.limits import RateLimiter
 from securebase.core.breakers import CONFIRM_ANNOTATION, MassDeletion
-from securebase.core.driver import State
-from securebase.core.errors import ReferenceNotFound, Terminal, Transient
+from securebase.core.driver import IN_USE, Observed, State, Target
+from securebase.core.errors import ReferenceNotFound, Terminal, Transient, Waiting
 from securebase.core.fields import SecretValue
-from securebase.core.graph import Graph, Node
+from securebase.core.graph import Graph, Node, Role
 from securebase.core.identity import Identity
 from securebase.core.kind import Context, Facts, Needs, ObjectRef, PolicyDefaults, SecretRef
 from securebase.core.outcome import Outcome
+from securebase.core.outputs import promised
 from securebase.core.subject import FIRST_POLL
 from securebase.cost.book import PriceBook
 from securebase.resources.registry import Drivers
@@ -33,7 +35,7 @@ from securebase.runtime.queue import Key, Reason
 from securebase.runtime.reconciler import Reconciler, reconciler_of
 from securebase.runtime.shared import Process, SharedUse
 from securebase.telemetry.metrics import Metrics
-from tests.unit.core.fake import Outside, ThingDriver, thing
+from tests.unit.core.fake import Outside, Thing, ThingDriver, thing
 
 CROWD = Key("Crowd", "team", "one")
 IDENTITY = Identity("test", *CROWD)
@@ -90,8 +92,36 @@ class LitterKind(CrowdKind):
         return {}
 
 
+class NamedKind(CrowdKind):
+    """Tells the names of its things, for others to go by."""
+
+    def outputs(self, spec: CrowdSpec, attributes: Mapping[str, Mapping[str, str]]) -> Mapping[str, str]:
+        wanted = [f"member-{number:04}" for number in range(spec.size)]
+        return {"names": promised(attributes.get(node, {}).get("id", "") for node in wanted)}
+
+
+class GivenKind(CrowdKind):
+    """Beside its own things one that is somebody else's."""
+
+    def compose(self, spec: CrowdSpec, facts: Facts, context: Context) -> Graph:
+        given = Node("given", ThingDriver.type, thing("given"), role=Role.EXTERNAL)
+        return Graph([*super().compose(spec, facts, context), given])
+
+
 class CrowdDriver(ThingDriver):
-    """Finds by owner tag what nobody recorded."""
+    """Finds by owner tag what nobody recorded; deletes nothing that somebody goes by."""
+
+    def __init__(self, outside: Outside, used: Callable[[], str], remarks: Mapping[str, str]) -> None:
+        super().__init__(outside)
+        self._used, self._remarks = used, remarks
+
+    def _observed(self, key: str) -> Observed[Thing]:
+        return replace(super()._observed(key), message=self._remarks.get(key, ""))
+
+    def delete(self, target: Target[Any], observed: Observed[Any]) -> Observed[Any] | None:
+        if observed.external_id in self._used():
+            raise Waiting(IN_USE, f"{observed.external_id} is in use", 15.0)
+        return super().delete(target, observed)
 
     def owned(self, identity: Identity) -> Mapping[str, str]:
         return owned_nodes({key: owner for key, (owner, _, _) in self.outside.things.items()}, identity)
@@ -160,12 +190,13 @@ class Life:
     def __init__(self, cluster: Cluster, kind: CrowdKind | None = None) -> None:
         self.kind = kind or CrowdKind()
         self.cluster, self.outside, self.time = cluster, Outside(), 1_700_000_000.0
+        self.remarks: dict[str, str] = {}
         self.restart()
 
     def restart(self) -> None:
         self.objects = Objects()
         clients = Clients(limiter=RateLimiter(is_open=True), version="0")
-        drivers = Drivers(clients, {ThingDriver.type: lambda scope, clock: CrowdDriver(self.outside)}, self.now)
+        drivers = Drivers(clients, {ThingDriver.type: lambda scope, clock: CrowdDriver(self.outside, self.used, self.remarks)}, self.now)
         process = Process("test", drivers, Accounts(clients, self.now, {"default": ACCOUNT}), SharedUse(), MassDeletion(self.now), self.now)
         events = Recorder(self.cluster, self.now, str)
         kinds = {"Crowd": self.kind}
@@ -175,6 +206,10 @@ class Life:
 
     def now(self) -> float:
         return self.time
+
+    def used(self) -> str:
+        """By those who go by the names that it tells."""
+        return str((self.cluster.status.get("outputs") or {}).get("names", ""))
 
     def run(self, reason: Reason = Reason.EDIT) -> Outcome | None:
         self.time += 120
@@ -276,6 +311,42 @@ def test_an_output_that_there_is_no_more_goes_once_all_is_ready() -> None:
     life.run()
     life.cluster.edit(0)
     assert life.name() == "ready" and "outputs" not in life.cluster.status
+
+
+@pytest.mark.parametrize("left", [2, 0], ids=["some", "none"])
+def test_what_is_no_longer_wanted_is_not_told_while_others_keep_it_from_going(left: int) -> None:
+    life = Life(Cluster(3, **{CONFIRM_ANNOTATION: "yes"}), NamedKind())
+    life.run()
+    assert life.cluster.outputs == {"names": "t-1,t-2,t-3"}
+    life.cluster.edit(left)
+    assert life.name() == "waiting", "its name was told when it was to go"
+    assert life.used() == ("t-1,t-2" if left else "")
+    assert life.name() == "ready" and len(life.outside.things) == left
+
+
+def test_what_is_ready_is_heard_also_of_what_is_somebody_elses() -> None:
+    life = Life(Cluster(2), GivenKind())
+    life.outside.things["theirs"] = "", thing("given"), State.READY
+    life.remarks = {"theirs": "cannot be checked", "t-1": "not confirmed yet"}
+    assert life.name() == "ready"
+
+    def told() -> dict[str, str]:
+        return {entry["id"]: entry["message"] for entry in life.cluster.status["resources"] if "message" in entry}
+
+    assert told() == {"given": "cannot be checked", "member-0000": "not confirmed yet"}
+    life.remarks.clear()
+    assert life.name() == "ready" and told() == {}
+
+
+def test_a_list_of_which_some_could_not_be_read_loses_none() -> None:
+    life = Life(Cluster(3), NamedKind())
+    life.run()
+    life.outside.failing["member-0001"] = Transient("Down", "down")
+    life.cluster.edit(4)
+    assert life.name() == "transient"
+    assert sorted(life.cluster.outputs["names"].split(",")) == ["t-1", "t-2", "t-3", "t-4"]
+    life.outside.failing.clear()
+    assert life.name() == "ready" and life.cluster.outputs["names"] == "t-1,t-2,t-3,t-4"
 
 
 def test_what_comes_to_be_in_a_pass_is_composed_by_in_the_next_one_soon() -> None:

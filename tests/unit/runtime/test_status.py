@@ -10,7 +10,7 @@ from securebase.core.graph import Role
 from securebase.core.outcome import Outcome
 from securebase.core.plan import Prior
 from securebase.core.subject import NodeResult
-from securebase.runtime.status import FULL_ENTRIES, Written, priors, status_of
+from securebase.runtime.status import FULL_ENTRIES, LISTED_ENTRIES, Written, priors, status_of
 
 READY_OUTCOME = Outcome("ready", (Condition(READY, True, "Ready"),))
 
@@ -74,9 +74,37 @@ def test_3000_resources_stay_below_64_kib_and_what_is_not_ready_comes_first() ->
 
 
 def test_cost_and_advice_are_told_and_taken_back() -> None:
-    advised = replace(written(), cost={"monthlyUsd": "1.00"}, advice={"recommendations": [{"type": "TooBig"}], "unjudged": []})
+    advised = replace(written(), cost={"monthlyUsd": "1.00"}, own={"recommendations": [{"type": "TooBig"}], "unjudged": []})
     first = status_of({}, READY_OUTCOME, advised, 1, "t1")
     assert (first["cost"], first["recommendations"]) == ({"monthlyUsd": "1.00"}, [{"type": "TooBig"}]) and "unjudged" not in first
     assert status_of(first, READY_OUTCOME, advised, 1, "t2") == first
-    over = status_of(first, READY_OUTCOME, replace(written(), advice={"recommendations": None}), 1, "t2")
+    over = status_of(first, READY_OUTCOME, replace(written(), own={"recommendations": None}), 1, "t2")
     assert "recommendations" not in over and over["cost"] == first["cost"]
+
+
+def test_what_is_ready_and_has_something_to_tell_is_told() -> None:
+    quiet = [NodeResult(Prior(f"alarm-{n}", "cloudwatch/alarm"), "READY") for n in range(3)]
+    topic = NodeResult(Prior("topic", "sns/topic", "arn:t"), "READY", message="not confirmed yet by ops@example.com")
+    given = NodeResult(Prior("given-topic-1", "sns/given-topic", "arn:g", role=Role.EXTERNAL), "READY", message="cannot be checked")
+    status = status_of({}, READY_OUTCOME, written(*quiet, topic, given), 1, "t1")
+    told = {entry["id"]: entry["message"] for entry in status["resources"] if "message" in entry}
+    assert told == {"topic": topic.message, "given-topic-1": given.message}
+    again = status_of(status, READY_OUTCOME, written(*quiet, replace(topic, message=""), given), 1, "t2")
+    assert [entry["id"] for entry in again["resources"] if "message" in entry] == ["given-topic-1"]
+
+
+def test_what_many_tell_is_told_once_and_never_instead_of_what_is_broken() -> None:
+    many = [NodeResult(Prior(f"filter-{n:03}", "logs/metric-filter"), "READY", message="waits for its log group") for n in range(100)]
+    others = [NodeResult(Prior(f"dash-{n:03}", "cloudwatch/dashboard"), "READY", message=f"warns {n} " + "x" * 2000) for n in range(100)]
+    broken = [NodeResult(Prior(f"z-{n:02}", "cloudwatch/alarm"), "FAILED", reason="No", message="y" * 2000) for n in range(45)]
+    status = status_of({}, READY_OUTCOME, written(*many, *others, *broken), 1, "t1")
+    told = [entry["id"] for entry in status["resources"] if "message" in entry]
+    assert len(json.dumps(status)) < 64 * 1024 and "filter-000" in told and len(told) == FULL_ENTRIES
+    assert sum(name.startswith("filter") for name in told) == 1 and sum(name.startswith("z-") for name in told) == 45
+
+
+def test_where_there_is_no_room_what_tells_nothing_leaves_first() -> None:
+    quiet = [NodeResult(Prior(f"a-{n:04}", "cloudwatch/alarm", f"name-of-{n}" * 12), "READY") for n in range(LISTED_ENTRIES)]
+    telling = NodeResult(Prior("z-topic", "sns/topic", "arn:t"), "READY", message="not confirmed yet by ops@example.com")
+    status = status_of({}, READY_OUTCOME, written(*quiet, telling), 1, "t1")
+    assert status["omitted"] and [entry["id"] for entry in status["resources"] if "message" in entry] == ["z-topic"]

@@ -10,6 +10,7 @@ from securebase.clients.aws import AwsAccountConfig, AwsClients
 from securebase.clients.limits import RateLimiter
 from securebase.core.breakers import MassDeletion
 from securebase.core.driver import Depth, Observed, State
+from securebase.core.errors import Transient
 from securebase.core.graph import Graph, Node, Role
 from securebase.core.identity import Identity, shared_owner
 from securebase.core.plan import Prior
@@ -29,14 +30,14 @@ NOW = 1_700_000_000.0
 
 
 class DueDriver(ThingDriver):
-    """Some of its things have a step of their own to take."""
+    """Some of its things have a step of their own to take, some have something to tell."""
 
-    def __init__(self, outside: Outside, due: set[str]) -> None:
+    def __init__(self, outside: Outside, due: set[str], remarks: dict[str, str]) -> None:
         super().__init__(outside)
-        self.due = due
+        self.due, self.remarks = due, remarks
 
     def _observed(self, key: str) -> Observed[Thing]:
-        return replace(super()._observed(key), due="turn" if key in self.due else "")
+        return replace(super()._observed(key), due="turn" if key in self.due else "", message=self.remarks.get(key, ""))
 
 
 class Fleet:
@@ -45,8 +46,9 @@ class Fleet:
     def __init__(self, size: int) -> None:
         self.outside, self.objects = Outside(), Objects()
         self.due: set[str] = set()
+        self.remarks: dict[str, str] = {}
         clients = AwsClients(limiter=RateLimiter(is_open=True), version="0")
-        drivers = Drivers(clients, {ThingDriver.type: lambda scope, clock: DueDriver(self.outside, self.due)}, lambda: NOW)
+        drivers = Drivers(clients, {ThingDriver.type: lambda scope, clock: DueDriver(self.outside, self.due, self.remarks)}, lambda: NOW)
         accounts = Accounts(clients, lambda: NOW)
         process = Process("test", drivers, accounts, SharedUse(), MassDeletion(lambda: NOW), lambda: NOW)
         self.sweeper = Sweeper(process, self.objects, Metrics(CollectorRegistry(), "0"), lambda: NOW)
@@ -117,3 +119,15 @@ def test_who_only_observes_tells_the_difference_itself_and_leaves_the_repair_to_
     fleet.mode("o0", Mode.OBSERVE)
     fleet.outside.change("shared", color="blue")
     assert fleet.sweep() == ["o0", "o1"]
+
+
+def test_who_has_something_else_to_tell_needs_one_pass() -> None:
+    fleet = Fleet(3)
+    assert fleet.sweep() == []
+    fleet.remarks["own-1"] = "not confirmed yet"
+    assert fleet.sweep() == ["o1"] and fleet.sweep() == []
+    fleet.outside.failing["own"] = Transient("Down", "down")
+    assert fleet.sweep() == [], "what cannot be read tells what it did"
+    fleet.outside.failing.clear()
+    fleet.remarks.clear()
+    assert fleet.sweep() == ["o1"] and fleet.sweep() == []

@@ -16,9 +16,8 @@ from securebase.api.cache import CacheCluster
 from securebase.clients.kubernetes import Gone
 from securebase.core.conditions import READY, Condition
 from securebase.core.errors import Denied, ReferenceNotFound, Transient
-from securebase.core.fields import SecretValue
 from securebase.core.identity import Identity
-from securebase.core.kind import Kind, PolicyDefaults, Probe, SecretRef
+from securebase.core.kind import Kind, PolicyDefaults, Probe, PublishedLogin
 from securebase.core.outcome import Outcome
 from securebase.core.policy import Policy
 from securebase.core.subject import Subject
@@ -42,10 +41,10 @@ class CacheKind:
     def defaults(self, spec: Any) -> PolicyDefaults:
         return PolicyDefaults()
 
-    def verification(self, spec: Any, outputs: Mapping[str, str], identity: Identity) -> Probe | None:
+    def verification(self, spec: Any, outputs: Mapping[str, str]) -> Probe | None:
         if not spec.verify.enabled:
             return None
-        return Probe(outputs["host"], 6379, password=SecretRef(identity.namespace, f"{identity.name}-connection", "password"))
+        return Probe(outputs["host"], 6379, "its-connection")
 
 
 @dataclass
@@ -54,6 +53,7 @@ class Asked:
 
     answer: Verification = PROVEN
     asked: list[tuple[str, str, str]] = field(default_factory=list)
+    logins: list[PublishedLogin] = field(default_factory=list)
     going_on: threading.Event = field(default_factory=threading.Event)
     at_once: int = 0
     most_at_once: int = 0
@@ -65,6 +65,7 @@ class Asked:
     def verify(self, host: str, port: int, password: str, username: str, tls: bool, server_name: str, key: str) -> Verification:
         with self.lock:
             self.asked.append((host, password, key))
+            self.logins.append(PublishedLogin(tls, username, password))
             self.at_once += 1
             self.most_at_once = max(self.most_at_once, self.at_once)
         assert self.going_on.wait(30)
@@ -79,15 +80,16 @@ class Fleet:
     def __init__(self, client: bool = True) -> None:
         self.now, self.flipped = 1_700_000_000.0, list[Key]()
         self.refusal: Exception | None = None
+        self.told = PublishedLogin(True, "app", PASSWORD)
         self.objects, self.metrics, self.client = Objects(), Metrics(CollectorRegistry(), "0"), Asked()
         kinds = cast(Mapping[str, Kind], {"CacheCluster": CacheKind()})
-        self.verifier = Verifier("test", kinds, self.objects, self._secret, self.client if client else None, self.metrics, lambda: self.now)
+        self.verifier = Verifier("test", kinds, self.objects, self._login, self.client if client else None, self.metrics, lambda: self.now)
 
-    def _secret(self, ref: SecretRef) -> SecretValue:
+    def _login(self, namespace: str, name: str) -> PublishedLogin:
         if self.refusal is not None:
             raise self.refusal
-        assert ref.name.endswith("-connection")
-        return SecretValue(PASSWORD, "1")
+        assert (namespace, name) == ("web", "its-connection")
+        return self.told
 
     def add(self, name: str = "sessions", *, interval: float = 60.0, outputs: bool = True, kind: str = "CacheCluster", **spec: Any) -> Entry:
         key = Key(kind, "web", name)
@@ -299,6 +301,15 @@ def test_what_is_under_way_when_it_is_stopped_asks_for_nothing(fleet: Fleet) -> 
     fleet.client.going_on.set()
     assert len(fleet.tick(60)) <= 1
     assert fleet.flipped == [] and not fleet.verifier.busy()
+
+
+@pytest.mark.parametrize("told", [PublishedLogin(True, "app", PASSWORD), PublishedLogin(False), PublishedLogin(True, "default", "another")], ids=str)
+def test_what_is_proven_is_what_clients_are_told_now(fleet: Fleet, told: PublishedLogin) -> None:
+    """Not what the spec wants: that may wait for an approval."""
+    fleet.told = told
+    fleet.add()
+    fleet.tick()
+    assert fleet.client.logins == [told] and PASSWORD not in str(told)
 
 
 @pytest.mark.parametrize("refusal", [Transient("KubernetesUnreachable", "no route"), Gone("404")])

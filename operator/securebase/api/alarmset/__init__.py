@@ -100,10 +100,14 @@ class PerfAlarmSetStatus(ResourceStatusBlock):
     """Alarms that could not tell whom they should."""
     no_data: Names = ()
     """Alarms that had no data for a day."""
+    evaluation_errors: Names = ()
+    """Alarms that CloudWatch cannot evaluate as they are configured."""
     missing_targets: Names = ()
     """Targets that do not exist."""
     unconfirmed_subscriptions: Names = ()
     """Subscriptions that nobody confirmed yet."""
+    paging_beside: Names = ()
+    """Referenced objects whose alarms tell a topic by themselves, beside the composite over them."""
 
 
 class PerfAlarmSet(KubernetesObject):

@@ -11,6 +11,7 @@ from securebase.api.alarmset.scalars import (
     Comparison,
     Dimensions,
     Id,
+    LowSample,
     MathId,
     MetricNamespace,
     MetricUnit,
@@ -24,8 +25,8 @@ from securebase.api.alarmset.scalars import (
 )
 from securebase.api.base import ApiModel, ListMap, Rule, Rules
 
-_DAY = 86_400
-_WEEK = 7 * _DAY
+DAY = 86_400
+WEEK = 7 * DAY
 
 _PERCENT_METRICS = (
     "401ErrorRate",
@@ -53,7 +54,12 @@ _PERCENT_METRICS = (
 def _fits_periods(alarm: AlarmChange) -> bool:
     if alarm.period_seconds is None:
         return True
-    return alarm.period_seconds * (alarm.evaluation_periods or alarm.datapoints_to_alarm or 1) <= (_WEEK if alarm.period_seconds >= 3600 else _DAY)
+    return alarm.period_seconds * (alarm.evaluation_periods or alarm.datapoints_to_alarm or 1) <= longest(alarm.period_seconds)
+
+
+def longest(period: int) -> int:
+    """Seconds that all periods of an alarm may take together (PutMetricAlarm, API reference)."""
+    return WEEK if period >= 3600 else DAY
 
 
 class Metric(ApiModel):
@@ -122,9 +128,11 @@ class AlarmChange(ApiModel):
     datapoints_to_alarm: Periods | None = None
     """M of M of N: in how many of them the threshold must be passed."""
     comparison: Comparison | None = None
-    """Which side of the threshold is bad."""
+    """Which side of the threshold is bad; Outside: both sides of an anomaly band."""
     missing_data: MissingData | None = None
-    """What a period without data counts as."""
+    """What a period without data counts as. Of an alarm of one's own notBreaching, but breaching for too small a Sum or SampleCount."""
+    low_sample: LowSample | None = None
+    """Whether a percentile of too few samples to be sure of counts: ignore if omitted."""
     runbook: Runbook | None = None
     """Page that says what to do."""
     metric: Metric | None = None
@@ -151,7 +159,7 @@ class AlarmChange(ApiModel):
         ),
         Rule(
             cel=f"""!has(self.periodSeconds) || self.periodSeconds * (has(self.evaluationPeriods) ? self.evaluationPeriods :
-                has(self.datapointsToAlarm) ? self.datapointsToAlarm : 1) <= (self.periodSeconds >= 3600 ? {_WEEK} : {_DAY})""",
+                has(self.datapointsToAlarm) ? self.datapointsToAlarm : 1) <= (self.periodSeconds >= 3600 ? {WEEK} : {DAY})""",
             holds=_fits_periods,
             message="periodSeconds by evaluationPeriods is more than a day (a week for periods of an hour or more), which CloudWatch refuses; lower one",
             field=".periodSeconds",
@@ -161,6 +169,12 @@ class AlarmChange(ApiModel):
             holds=lambda alarm: alarm.anomaly is None or alarm.threshold is None,
             message="an alarm has a threshold or an anomaly band, not both; leave one out",
             field=".threshold",
+        ),
+        Rule(
+            cel="!has(self.comparison) || self.comparison != 'Outside' || has(self.anomaly)",
+            holds=lambda alarm: alarm.comparison != "Outside" or alarm.anomaly is not None,
+            message="comparison is Outside, and only an anomaly band has two sides; give anomaly, or compare with the threshold",
+            field=".comparison",
         ),
         Rule(
             cel="!has(self.expression) || (has(self.metrics) && size(self.metrics) > 0)",

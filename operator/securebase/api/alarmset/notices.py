@@ -72,10 +72,12 @@ class Maintenance(ApiModel):
 
     suppressor_alarm: Annotated[str, StringConstraints(min_length=1, max_length=255)] | None = None
     """Name of an alarm in the object's region."""
+    us_east1_suppressor_alarm: Annotated[str, StringConstraints(min_length=1, max_length=255)] | None = None
+    """The same in us-east-1, for what concerns CloudFront."""
     windows: Annotated[tuple[Window, ...], MaxLen(10), ListSet()] = ()
     """Weekly windows in UTC, like sun:03:00-sun:05:00."""
     wait_seconds: Annotated[int, Ge(1), Le(3600)] = 120
-    """How long an alarm waits for the suppressor, which comes a minute or two late."""
+    """How long each message waits for the suppressor, which comes a minute or two late; outside of maintenance too."""
     extension_seconds: Annotated[int, Ge(1), Le(3600)] = 300
     """How long it is quiet after the maintenance."""
 
@@ -84,6 +86,12 @@ class Maintenance(ApiModel):
             cel="has(self.suppressorAlarm) != (has(self.windows) && size(self.windows) > 0)",
             holds=lambda maintenance: (maintenance.suppressor_alarm is not None) != bool(maintenance.windows),
             message="maintenance has either suppressorAlarm, the name of an alarm, or windows",
+        ),
+        Rule(
+            cel="!has(self.usEast1SuppressorAlarm) || has(self.suppressorAlarm)",
+            holds=lambda maintenance: maintenance.us_east1_suppressor_alarm is None or maintenance.suppressor_alarm is not None,
+            message="usEast1SuppressorAlarm stands beside suppressorAlarm, and there is none; give both, or windows, which hold in every region",
+            field=".usEast1SuppressorAlarm",
         ),
         Rule(
             cel="!has(self.windows) || self.windows.all(w, size(w) < 19 || w.substring(0, 9) != w.substring(10))",

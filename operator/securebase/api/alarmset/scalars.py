@@ -21,7 +21,8 @@ MathId = Annotated[
 ]
 Name = Annotated[str, StringConstraints(min_length=1, max_length=255)]
 Severity = Literal["critical", "warning", "info"]
-Comparison = Literal["GreaterThan", "GreaterThanOrEqual", "LessThan", "LessThanOrEqual"]
+Comparison = Literal["GreaterThan", "GreaterThanOrEqual", "LessThan", "LessThanOrEqual", "Outside"]
+LowSample = Literal["evaluate", "ignore"]
 MissingData = Literal["breaching", "notBreaching", "ignore", "missing"]
 Statistic = Annotated[
     str,

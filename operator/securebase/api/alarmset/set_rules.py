@@ -17,7 +17,16 @@ def _in_region(arn: str, regions: str) -> str:
 
 def _topics_are_near(spec: PerfAlarmSetSpec) -> bool:
     near = (spec.region, "us-east-1")
-    return spec.region is None or all(arn.split(":")[3] in near for told in spec.notifications for arn in told.topic_arns)
+    return spec.region is None or _may_be_anywhere(spec) or all(arn.split(":")[3] in near for told in spec.notifications for arn in told.topic_arns)
+
+
+def _may_be_anywhere(spec: PerfAlarmSetSpec) -> bool:
+    """Whether something is watched whose region only another object knows."""
+    return any(target.ref is not None and target.type == "ElastiCache" for target in spec.targets)
+
+
+def _maintenance_holds_all(spec: PerfAlarmSetSpec) -> bool:
+    return spec.maintenance is None or all(service.composite for service in spec.services)
 
 
 def _keys_are_near(spec: PerfAlarmSetSpec) -> bool:
@@ -47,13 +56,20 @@ RULES = (
         field=".maintenance",
     ),
     Rule(
+        cel="!has(self.maintenance) || !has(self.services) || self.services.all(s, !has(s.composite) || s.composite)",
+        holds=_maintenance_holds_all,
+        message="services holds one without a composite, and maintenance keeps composites quiet only; leave composite out, or watch it in a set of its own",
+        field=".services",
+    ),
+    Rule(
         cel="!has(self.policy) || !has(self.policy.onDelete) || self.policy.onDelete != 'Snapshot'",
         holds=lambda spec: spec.policy.on_delete != "Snapshot",
         message="policy.onDelete is Snapshot, and alarms hold no data to keep; use Delete or Retain",
         field=".policy.onDelete",
     ),
     Rule(
-        cel=f"""!has(self.region) || !has(self.notifications) || self.notifications.all(n, !has(n.topicArns)
+        cel=f"""!has(self.region) || !has(self.notifications) || self.targets.exists(t, has(t.ref) && t.type == 'ElastiCache')
+            || self.notifications.all(n, !has(n.topicArns)
             || n.topicArns.all(arn, {_in_region("arn", "self.region, 'us-east-1'")}))""",
         holds=_topics_are_near,
         message="notifications names a topic of another region; an alarm tells topics of its own region only, which are region and, for CloudFront, us-east-1",

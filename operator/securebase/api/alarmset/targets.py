@@ -8,7 +8,7 @@ from typing import Annotated, ClassVar, Literal
 from annotated_types import MaxLen, MinLen
 from pydantic import StringConstraints
 
-from securebase.api.alarmset.alarms import AlarmChange, AlarmChanges, OwnMetric
+from securebase.api.alarmset.alarms import DAY, WEEK, AlarmChange, AlarmChanges, OwnMetric, longest
 from securebase.api.alarmset.scalars import Id
 from securebase.api.base import ApiModel, ListMap, MapBounds, Rule, Rules
 from securebase.api.scalars import ObjectName
@@ -29,6 +29,21 @@ _MATHS_ALARMS = {
     "DynamoDB": ("read-throttles", "write-throttles"),
 }
 """Alarms of the catalogue that are an expression."""
+
+
+_PERCENTILE_ALARMS = {
+    "ApiGatewayRest": ("latency-p95", "latency-p90"),
+    "ApiGatewayHttp": ("latency-p95", "latency-p90"),
+    "Lambda": ("duration",),
+}
+"""Alarms of the catalogue on a percentile."""
+
+_LONG_ALARMS = {
+    "Lambda": {"concurrency": 10},
+    "Aurora": {"replica-lag": 10, "reader-lag": 10, "buffer-cache": 10},
+    "Sqs": {"oldest-message": 15, "in-flight": 15},
+}
+"""Evaluation periods of those alarms of the catalogue that have so many that a longer period alone may be too long."""
 
 
 class TargetRef(ApiModel):
@@ -59,6 +74,29 @@ class Selector(ApiModel):
 def _names(alarms: Mapping[str, Sequence[str]]) -> str:
     """A map of CEL."""
     return f"{{{', '.join(f'{type_!r}: {list(names)!r}' for type_, names in alarms.items())}}}"
+
+
+def _counts(alarms: Mapping[str, Mapping[str, int]]) -> str:
+    """A map of maps of CEL."""
+    return f"{{{', '.join(f'{type_!r}: {dict(counts)!r}' for type_, counts in alarms.items())}}}"
+
+
+def _fits_catalogue(target: Target) -> bool:
+    periods = _LONG_ALARMS.get(target.type, {})
+    changed = (alarm for alarm in target.alarms if alarm.evaluation_periods is None and alarm.id in periods)
+    return all(alarm.period_seconds is None or alarm.period_seconds * periods[alarm.id] <= longest(alarm.period_seconds) for alarm in changed)
+
+
+def _low_samples_count(target: Target) -> bool:
+    return all(alarm.low_sample is None or _is_percentile(alarm, target.type) for alarm in target.alarms)
+
+
+def _is_percentile(alarm: AlarmChange, type_: str) -> bool:
+    if alarm.expression is not None or alarm.anomaly is not None:
+        return False
+    if alarm.statistic is not None:
+        return alarm.statistic.startswith("p")
+    return alarm.metric is None and alarm.id in _PERCENTILE_ALARMS.get(type_, ())
 
 
 def _thresholds(target: Target) -> Iterator[tuple[str, float]]:
@@ -206,6 +244,23 @@ class Target(ApiModel):
                 || !(self.type in {_names(_MATHS_ALARMS)} && a.id in {_names(_MATHS_ALARMS)}[self.type]))""",
             holds=_statistics_are_used,
             message="alarms holds a statistic for an alarm of the catalogue that is an expression, where it changes nothing; leave it out",
+            field=".alarms",
+        ),
+        Rule(
+            cel=f"""!(self.type in {list(_LONG_ALARMS)!r}) || !has(self.alarms) || self.alarms.all(a, !has(a.periodSeconds)
+                || has(a.evaluationPeriods) || !(a.id in {_counts(_LONG_ALARMS)}[self.type])
+                || a.periodSeconds * {_counts(_LONG_ALARMS)}[self.type][a.id] <= (a.periodSeconds >= 3600 ? {WEEK} : {DAY}))""",
+            holds=_fits_catalogue,
+            message="alarms holds a periodSeconds too long for as many evaluation periods as the catalogue's alarm has: together they may take a day, "
+            "or a week if each is an hour or more; lower it, or give evaluationPeriods",
+            field=".alarms",
+        ),
+        Rule(
+            cel=f"""!has(self.alarms) || self.alarms.all(a, !has(a.lowSample) || (!has(a.expression) && !has(a.anomaly)
+                && (has(a.statistic) ? a.statistic.startsWith('p') : !has(a.metric)
+                    && self.type in {_names(_PERCENTILE_ALARMS)} && a.id in {_names(_PERCENTILE_ALARMS)}[self.type])))""",
+            holds=_low_samples_count,
+            message="alarms holds a lowSample for what is no percentile, where CloudWatch takes none; leave it out, or give a statistic like p95",
             field=".alarms",
         ),
     )

@@ -7,7 +7,7 @@ from typing import Annotated, ClassVar, Literal
 from annotated_types import Ge, Le
 from pydantic import Field, StringConstraints
 
-from securebase.api.base import Atomic, Rules
+from securebase.api.base import Atomic, ListMap, Rules
 from securebase.api.cache import cluster_rules
 from securebase.api.cache.access import Auth, Encryption, Rotation, User
 from securebase.api.cache.alarms import Alarms
@@ -16,7 +16,7 @@ from securebase.api.cache.network import Network
 from securebase.api.cache.nodes import TIERING_FAMILY, NodeType, most_clients, node_family
 from securebase.api.cache.parameters import Parameters
 from securebase.api.cache.profiles import PROFILES, OnDelete, Profile, ProfileName
-from securebase.api.cache.upkeep import Logs, Recommendations, Snapshot, Verify
+from securebase.api.cache.upkeep import Logs, NotificationTopicArn, Recommendations, Snapshot, Verify
 from securebase.api.meta import KubernetesObject, ResourceSpec, Window
 from securebase.api.status import ResourceStatusBlock, StatusModel, Timestamp
 
@@ -52,6 +52,8 @@ class CacheClusterSpec(ResourceSpec):
     """Weekly window in UTC for AWS's own maintenance, an hour to a day, like sun:05:00-sun:06:00; AWS chooses one if omitted."""
     auto_minor_version_upgrade: bool = True
     """Whether AWS installs new minor versions in the maintenance window."""
+    notification_topic_arn: NotificationTopicArn | None = None
+    """SNS topic of the same account and region that ElastiCache tells its events, like failovers and maintenance; nobody is told if omitted."""
     network: Network
     """Where the cache stands, and who gets in."""
     encryption: Encryption = Field(default_factory=Encryption)
@@ -155,21 +157,35 @@ class CacheClusterSpec(ResourceSpec):
         return {**self.parameters.values, "maxmemory-policy": self.parameters.maxmemory_policy, **clustered}
 
 
-class RotationStatus(StatusModel):
-    """The rotation that is under way, or the last one."""
+class LoginRotation(StatusModel):
+    """The rotation of one secret that is under way, or the last one."""
 
-    id: str | None = None
-    """The rotation's own name, from which its idempotency tokens come."""
-    token: str | None = None
-    """What securebase.io/rotate said, where it was asked for."""
+    version: str | None = None
+    """Version of the secret in Secrets Manager that the cache accepts and clients are told."""
     step: str | None = None
-    """Pending, Rotating, Published, Grace, Setting or Done."""
-    reason: str | None = None
-    """Why it began: Scheduled, Requested or ChangedOutside."""
+    """What is done (PutPending, Rotate, SetToken, ...) or waited for (WaitsForGroup, GracePeriod, ...); Done at rest."""
+    requested: str | None = None
+    """What securebase.io/rotate said when it was last taken up."""
+    immediate: bool | None = None
+    """Clients with the value before are cut off as soon as the new one is published."""
     started_at: Timestamp | None = None
+    """When the value that the cache accepts was made."""
     grace_ends_at: Timestamp | None = None
-    finished_at: Timestamp | None = None
-    message: str | None = None
+    """Until when the value before works."""
+
+
+class UserRotation(LoginRotation):
+    """The rotation of a user's password."""
+
+    name: str
+    """The user's."""
+
+
+class RotationStatus(LoginRotation):
+    """The rotation of the AUTH token, or of each user's password."""
+
+    users: Annotated[tuple[UserRotation, ...], ListMap("name")] = ()
+    """With auth.mode rbac."""
 
 
 class Recommendation(StatusModel):

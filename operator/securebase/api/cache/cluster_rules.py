@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from securebase.api.base import Rule, Transition
 from securebase.api.cache.engines import DEFAULT_VERSIONS, VERSIONS, FamilyName, parameter_family, release
-from securebase.api.cache.nodes import FAMILIES_WITHOUT_IPV6, TIERING_FAMILY, node_family
+from securebase.api.cache.nodes import FAMILIES_WITHOUT_IPV6, TIERING_FAMILY, VALKEY_FAMILIES, node_family
 from securebase.api.cache.parameters import DEFAULT_EVICTION_POLICY, TIERING_EVICTION_POLICIES, names_outside, unknown_to
 from securebase.api.cache.profiles import PROFILES
 from securebase.api.cache.windows import (
@@ -102,6 +102,10 @@ def _node_speaks_ipv6(spec: CacheClusterSpec) -> bool:
     return spec.network.network_type == "ipv4" or node_family(spec.effective_node_type) not in FAMILIES_WITHOUT_IPV6
 
 
+def _node_runs_engine(spec: CacheClusterSpec) -> bool:
+    return spec.engine == "valkey" or node_family(spec.effective_node_type) not in VALKEY_FAMILIES
+
+
 def _version_can(spec: CacheClusterSpec) -> bool:
     asks = spec.cluster_mode == "compatible" or spec.encryption.transit_mode == "preferred"
     return not asks or (spec.engine, spec.effective_version) != ("redis", "6.2")
@@ -110,6 +114,10 @@ def _version_can(spec: CacheClusterSpec) -> bool:
 def _deletion_is_clear(spec: CacheClusterSpec) -> bool:
     told, final = spec.policy.on_delete, spec.snapshot.final_snapshot
     return told is None or final is None or (told == "Snapshot") == final
+
+
+def _events_topic_is_in_region(spec: CacheClusterSpec) -> bool:
+    return spec.region is None or spec.notification_topic_arn is None or spec.notification_topic_arn.split(":")[3] == spec.region
 
 
 def _topic_is_in_region(spec: CacheClusterSpec) -> bool:
@@ -170,6 +178,12 @@ SHAPE = (
 )
 
 VERSION_RULES = (
+    Rule(
+        cel=f"""{_ENGINE} == 'valkey' || !({" || ".join(f"{_NODE}.startsWith('cache.{family}.')" for family in VALKEY_FAMILIES)})""",
+        holds=_node_runs_engine,
+        message="nodeType is of a family that runs valkey only (m8g, r8g and c8gn do); choose another one, like cache.r7g.large, or engine: valkey",
+        field=".nodeType",
+    ),
     Rule(
         cel=" || ".join(f"{_ENGINE} == '{engine}' && {_VERSION} in {one_of(known)}" for engine, known in VERSIONS.items()),
         holds=_version_is_known,
@@ -273,6 +287,12 @@ SAFETY = (
         holds=_topic_is_in_region,
         message="alarms.topicArn is in another region than the cache, and alarms only tell topics beside them; name one in region, or use createTopic",
         field=".alarms",
+    ),
+    Rule(
+        cel="!has(self.region) || !has(self.notificationTopicArn) || self.notificationTopicArn.contains(':sns:' + self.region + ':')",
+        holds=_events_topic_is_in_region,
+        message="notificationTopicArn is in another region than the cache, and ElastiCache only tells topics beside it; name one in region",
+        field=".notificationTopicArn",
     ),
 )
 

@@ -33,6 +33,8 @@ NodeType = Annotated[
 TIERING_FAMILY = "r6gd"
 # IPv6 needs the Nitro system ("Choosing a network type in ElastiCache"); these run on what came before it.
 FAMILIES_WITHOUT_IPV6 = ("t2", "m4", "r4")
+# "Supported node types" has them in Valkey's table and not in that of Redis OSS.
+VALKEY_FAMILIES = ("m8g", "r8g", "c8gn")
 
 _MOST_CLIENTS = 65_000
 # "Engine specific parameters", maxclients by node type.

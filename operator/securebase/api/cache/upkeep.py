@@ -29,6 +29,14 @@ StreamName = Annotated[
     StringConstraints(min_length=1, max_length=64),
     Matches(r"^[A-Za-z0-9_.-]+$", "firehose is the name of a delivery stream, no ARN"),
 ]
+NotificationTopicArn = Annotated[
+    str,
+    StringConstraints(min_length=1, max_length=512),
+    Matches(
+        r"^arn:aws[a-z-]*:sns:[a-z0-9-]+:[0-9]{12}:[A-Za-z0-9_-]+$",
+        "notificationTopicArn must be that of an SNS standard topic: arn:aws:sns:eu-central-1:123456789012:ops",
+    ),
+]
 Host = Annotated[
     str,
     StringConstraints(min_length=1, max_length=253),
@@ -46,7 +54,9 @@ class Snapshot(ApiModel):
     final_snapshot: bool | None = None
     """Whether deletion leaves a snapshot behind; what policy.onDelete says if omitted, in prod it does."""
     restore_from: SnapshotName | None = None
-    """Snapshot to make the cache from. Only read when it is made."""
+    """Snapshot to make the cache from. Only read when it is made for the first time."""
+    replacement: Literal["restore", "empty"] = "restore"
+    """What an approved replacement begins with: a last snapshot of what it replaces, or nothing, where ElastiCache could not restore that."""
 
     rules: ClassVar[Rules] = (
         Rule(

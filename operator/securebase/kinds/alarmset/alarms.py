@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Final
 
-from securebase.api.alarmset import PerfAlarmSetSpec
+from securebase.api.alarmset import PerfAlarmSetSpec, Target
 from securebase.core.graph import Node
 from securebase.core.kind import Context
 from securebase.kinds.alarmset.catalogue import Severity
 from securebase.kinds.alarmset.gathering import Found
-from securebase.kinds.alarmset.names import LONG, alarm_id, slug
+from securebase.kinds.alarmset.names import CDN_REGION, LONG, alarm_id, slug
 from securebase.kinds.alarmset.wanted import Wanted, Watched, extended, wanted_alarms
 from securebase.resources.cloudwatch.model import Alarm, MetricQuery
 
@@ -51,6 +51,18 @@ def planned_alarms(found: tuple[Found, ...], context: Context) -> Iterator[Plann
             for member in _members(one, wanted):
                 node = alarm_id(one.target.id, _slug(one, member), wanted.id)
                 yield Planned(node, one, wanted, member, _alarm(node, one, wanted, member, context))
+
+
+def foreseen_severities(away: Iterable[Target]) -> frozenset[Severity]:
+    """Of the alarms in us-east-1 that distributions which are not there yet will have; a CdnDistribution makes them like the catalogue."""
+    found = (Found(target, target.name or "", CDN_REGION) for target in away if target.type == "CloudFront")
+    return frozenset(severity for one in found for severity in _severities(one))
+
+
+def _severities(found: Found) -> Iterator[Severity]:
+    if found.target.ref is not None:
+        yield from (recipe.severity for recipe in found.type.alarms)
+    yield from (wanted.severity for wanted in wanted_alarms(found))
 
 
 def alarm_nodes(planned: tuple[Planned, ...], told: Mapping[str, frozenset[str]], region: str) -> Iterator[Node]:
@@ -134,6 +146,8 @@ def _dimensions(found: Found, wanted: Wanted, metric: Watched, member: str) -> M
 def _comparison(wanted: Wanted) -> str:
     if not wanted.band:
         return _COMPARISONS[wanted.comparison]
+    if wanted.comparison == "Outside":
+        return "LessThanLowerOrGreaterThanUpperThreshold"
     return "GreaterThanUpperThreshold" if wanted.comparison.startswith("Greater") else "LessThanLowerThreshold"
 
 

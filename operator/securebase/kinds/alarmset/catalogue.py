@@ -24,19 +24,23 @@ class InvalidCatalogue(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Threshold:
-    """A figure, or a factor of an attribute that was observed; `otherwise` where the attribute is not known, none where it is under `least`."""
+    """A figure, or a factor of an attribute that was observed; `otherwise` where there is no such attribute, none where it is under `least`."""
 
     value: float | None = None
     attribute: str = ""
     factor: float = 1.0
     least: float = 0.0
+    otherwise: Threshold | None = None
 
     def of(self, attributes: Mapping[str, str]) -> float | None:
-        """None: without the attribute, or with one so small, there is no such alarm."""
-        known = attributes.get(self.attribute, "") if self.attribute else ""
-        if known and float(known) < self.least:
+        """None: without the attribute, with one so small, or while nobody has read whether there is one, there is no such alarm."""
+        if not self.attribute:
+            return self.value
+        if self.attribute in attributes.get("unread", "").split(","):
             return None
-        return round(float(known) * self.factor, 6) if known else self.value
+        if not (known := attributes.get(self.attribute, "")):
+            return None if self.otherwise is None else self.otherwise.of(attributes)
+        return None if float(known) < self.least else round(float(known) * self.factor, 6)
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,11 +134,27 @@ class ColdStarts:
 
 @dataclass(frozen=True, slots=True)
 class QueryRecipe:
-    """One saved query over the log groups of a target."""
+    """One saved query over the log groups of a target.
+
+    fields  placeholder -> context variables of an access log, the first that the log has stands for it; without any there is no such query
+    needs   attribute with a comma list that stands for the placeholder of its name; without it there is no such query
+    """
 
     id: str
     types: frozenset[str]
     query: str
+    fields: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    needs: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class LogWidget:
+    """One default widget that shows what a query finds, drawn where the query has something to look at."""
+
+    dashboard: str
+    title: str
+    view: str
+    query: QueryRecipe
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,6 +166,7 @@ class Catalogue:
     widgets: tuple[WidgetRecipe, ...]
     cold_starts: Mapping[str, ColdStarts]
     queries: tuple[QueryRecipe, ...]
+    log_widgets: tuple[LogWidget, ...]
 
 
 @functools.cache
@@ -158,7 +179,8 @@ def catalogue() -> Catalogue:
             types={name: _target_type(name, said) for name, said in alarms["targets"].items()},
             widgets=tuple(_widget(said) for said in rest["widgets"]),
             cold_starts={name: ColdStarts(**said) for name, said in rest["coldStarts"].items()},
-            queries=tuple(QueryRecipe(said["id"], frozenset(said["types"]), said["query"].strip()) for said in rest["queries"]),
+            queries=tuple(_query(said) for said in rest["queries"]),
+            log_widgets=tuple(LogWidget(said["dashboard"], said["title"], said["view"], _query(said)) for said in rest["logWidgets"]),
         )
     except (KeyError, TypeError) as error:
         raise InvalidCatalogue(f"{type(error).__name__}: {error}") from error
@@ -195,10 +217,10 @@ def _recipe(said: Mapping[str, Any], runbook: str) -> Recipe:
 
 
 def _threshold(said: Any) -> Threshold:
-    if isinstance(said, Mapping):
-        otherwise = said.get("otherwise")
-        return Threshold(None if otherwise is None else float(otherwise), said["attribute"], float(said["factor"]), float(said.get("least", 0)))
-    return Threshold(float(said))
+    if not isinstance(said, Mapping):
+        return Threshold(float(said))
+    otherwise = _threshold(said["otherwise"]) if "otherwise" in said else None
+    return Threshold(None, said["attribute"], float(said["factor"]), float(said.get("least", 0)), otherwise)
 
 
 def _widget(said: Mapping[str, Any]) -> WidgetRecipe:
@@ -213,6 +235,11 @@ def _widget(said: Mapping[str, Any]) -> WidgetRecipe:
         lines=tuple(_line(one) for one in said["lines"]),
         cold_starts=said.get("coldStarts", False),
     )
+
+
+def _query(said: Mapping[str, Any]) -> QueryRecipe:
+    fields = {name: tuple(variables) for name, variables in said.get("fields", {}).items()}
+    return QueryRecipe(said["id"], frozenset(said["types"]), said["query"].strip(), fields, said.get("needs", ""))
 
 
 def _line(said: Mapping[str, Any]) -> Line:

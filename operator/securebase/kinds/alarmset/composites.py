@@ -2,26 +2,26 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from securebase.api.alarmset import PerfAlarmSetSpec
 from securebase.core.graph import Node, Ref
+from securebase.core.identity import digest
 from securebase.core.kind import Context
 from securebase.kinds.alarmset.alarms import Planned, of_service
 from securebase.kinds.alarmset.catalogue import SEVERITIES, Severity
-from securebase.kinds.alarmset.gathering import Foreign, Found
-from securebase.kinds.alarmset.maintenance import window_alarm
-from securebase.kinds.alarmset.names import LONG, regional
+from securebase.kinds.alarmset.gathering import Gathered
+from securebase.kinds.alarmset.maintenance import given_suppressor, window_alarm
+from securebase.kinds.alarmset.names import LONG, SUPPRESSOR, regional
 from securebase.kinds.alarmset.topics import Topics
-from securebase.resources.cloudwatch.composite_model import LONGEST_RULE, CompositeAlarm
+from securebase.resources.cloudwatch.composite_model import CHILDREN, LONGEST_RULE, OR, CompositeAlarm, term
 
-SUPPRESSOR: Final = "suppressor"
-CHILDREN: Final = 100
-"""Of one rule (PutCompositeAlarm, API reference). Its 500 elements are not reached: a rule of ours has one for each child."""
+_ROOM: Final = 0.7
+"""How full a rule is made: the rest is for what comes while something else cannot be looked up, when nothing is taken out."""
 
-_OR: Final = " OR "
 _DESCRIPTION: Final = 1024
 
 
@@ -35,45 +35,53 @@ class Child:
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """The alarms of one service, region and severity."""
+    """The alarms of one service, region and severity. partial: there may be more of them than are known."""
 
     service: str
     region: str
     severity: Severity
     children: tuple[Child, ...]
+    partial: bool = False
 
     def node(self, home: str) -> str:
         """Critical ones bear the service's name alone."""
-        return regional(f"composite-{self.service}{'' if self.severity == 'critical' else f'_{self.severity}'}", self.region, home)
+        return regional(composite_id(self.service, self.severity), self.region, home)
 
 
-def groups(spec: PerfAlarmSetSpec, planned: Sequence[Planned], found: Sequence[Found]) -> tuple[Group, ...]:
+def composite_id(service: str, severity: Severity) -> str:
+    """At home, where nothing has to tell regions apart."""
+    return f"composite-{service}{'' if severity == 'critical' else f'_{severity}'}"
+
+
+def groups(spec: PerfAlarmSetSpec, planned: Sequence[Planned], known: Gathered) -> tuple[Group, ...]:
     """What composites there are. A referenced object's alarms take part by name: the urgent ones as critical, the others as warnings."""
     children: dict[tuple[str, str, Severity], list[Child]] = {}
     for one in planned:
-        if not one.found.elsewhere and of_service(spec, one.service):
+        if of_service(spec, one.service):
             child = Child(one.alarm.name, Ref(one.node, "name"))
             children.setdefault((one.service, one.found.region, one.severity), []).append(child)
-    for thing in found:
-        if not thing.elsewhere and of_service(spec, thing.service):
+    for thing in known.found:
+        if of_service(spec, thing.service):
             for name in thing.borrowed:
                 severity: Severity = "critical" if name in thing.critical else "warning"
                 children.setdefault((thing.service, thing.region, severity), []).append(Child(name, name))
     every = {key: tuple(sorted(set(those), key=lambda child: child.name)) for key, those in children.items()}
-    return tuple(Group(*key, every[key]) for key in sorted(every, key=lambda key: (key[0], key[1], SEVERITIES.index(key[2]))))
+    order = sorted(every, key=lambda key: (key[0], key[1], SEVERITIES.index(key[2])))
+    return tuple(Group(*key, every[key], partial=key[0] in known.unsure) for key in order)
 
 
 def told_alone(spec: PerfAlarmSetSpec, planned: Sequence[Planned], topics: Topics) -> dict[str, frozenset[str]]:
     """By node, whom those alarms tell that are in no composite."""
-    return {one.node: topics.told(one.severity, one.found.region) for one in planned if one.found.elsewhere or not of_service(spec, one.service)}
+    return {one.node: topics.told(one.severity, one.found.region) for one in planned if not of_service(spec, one.service)}
 
 
-def composite_nodes(spec: PerfAlarmSetSpec, every: Sequence[Group], topics: Topics, context: Context, foreign: Sequence[Foreign] = ()) -> Iterator[Node]:
+def composite_nodes(spec: PerfAlarmSetSpec, every: Sequence[Group], topics: Topics, context: Context, known: Gathered) -> Iterator[Node]:
     """Suppressors first, then a composite for each group, over others where one rule cannot hold all children. Each tells what it is without."""
-    suppressors = dict(_suppressors(spec, every, context))
-    yield from suppressors.values()
+    nodes = dict(_suppressors(spec, every, context))
+    yield from nodes.values()
+    suppressors = {region: _suppressor(spec, region, nodes, context) for region in known.regions}
     for group in every:
-        yield from _composites(spec, group, topics, suppressors, context, [str(one) for one in foreign if one.service == group.service])
+        yield from _composites(spec, group, topics, suppressors[group.region], context, [str(one) for one in known.foreign if one.service == group.service])
 
 
 def _suppressors(spec: PerfAlarmSetSpec, every: Sequence[Group], context: Context) -> Iterator[tuple[str, Node]]:
@@ -86,15 +94,15 @@ def _suppressors(spec: PerfAlarmSetSpec, every: Sequence[Group], context: Contex
         yield region, Node(node, "cloudwatch/alarm", alarm, "" if region == context.region else region)
 
 
-def _composites(
-    spec: PerfAlarmSetSpec, group: Group, topics: Topics, suppressors: Mapping[str, Node], context: Context, without: Sequence[str]
-) -> Iterator[Node]:
+def _composites(spec: PerfAlarmSetSpec, group: Group, topics: Topics, suppressor: str, context: Context, without: Sequence[str]) -> Iterator[Node]:
     node = group.node(context.region)
     level, number = group.children, 0
-    while len(parts := tuple(_parts(level))) > 1:
+    while len(parts := _parts(level)) > 1:
         above = []
         for part in parts:
             number += 1
+            if not part:
+                continue
             nested = CompositeAlarm(
                 name=context.identity.external_name(f"{node}_{number}", LONG),
                 tags=context.tags,
@@ -105,7 +113,6 @@ def _composites(
             above.append(Child(nested.name, Ref(f"{node}_{number}", "name")))
         level = tuple(above)
     told = topics.told(group.severity, group.region)
-    suppressor = _suppressor(spec, group, suppressors, context)
     held = spec.maintenance if suppressor else None
     composite = CompositeAlarm(
         name=context.identity.external_name(node, LONG),
@@ -122,39 +129,35 @@ def _composites(
 
 
 def _node(id: str, composite: CompositeAlarm, group: Group, context: Context) -> Node:
-    return Node(id, "cloudwatch/composite-alarm", composite, "" if group.region == context.region else group.region, named=True, whole=True)
+    return Node(id, "cloudwatch/composite-alarm", composite, "" if group.region == context.region else group.region, named=True, partial=group.partial)
 
 
-def _suppressor(spec: PerfAlarmSetSpec, group: Group, suppressors: Mapping[str, Node], context: Context) -> str:
-    """A given alarm is one of the object's own region, and holds the composites there."""
+def _suppressor(spec: PerfAlarmSetSpec, region: str, nodes: Mapping[str, Node], context: Context) -> str:
     if spec.maintenance is None:
         return ""
-    if group.region in suppressors:
-        return Ref(suppressors[group.region].id, "name")
-    return spec.maintenance.suppressor_alarm or "" if group.region == context.region else ""
+    return Ref(nodes[region].id, "name") if region in nodes else given_suppressor(spec.maintenance, region, context.region)
 
 
-def _parts(children: Sequence[Child]) -> Iterator[tuple[Child, ...]]:
-    """Children in runs that one rule can hold."""
-    part: list[Child] = []
-    length = 0
+def _parts(children: Sequence[Child]) -> tuple[tuple[Child, ...], ...]:
+    """Children in runs that a rule each can hold, with room to spare. Where one belongs goes by itself and their number alone (rendezvous hashing),
+    so that what comes or goes leaves the others where they are."""
+    count = max(math.ceil(len(children) / (CHILDREN * _ROOM)), math.ceil(len(_rule(children, by_name=True)) / (LONGEST_RULE * _ROOM)))
+    while True:
+        parts = _dealt(children, count)
+        if all(len(part) <= CHILDREN and len(_rule(part, by_name=True)) <= LONGEST_RULE for part in parts):
+            return parts
+        count += 1
+
+
+def _dealt(children: Sequence[Child], count: int) -> tuple[tuple[Child, ...], ...]:
+    parts: list[list[Child]] = [[] for _ in range(count)]
     for child in children:
-        more = len(_term(child.name)) + len(_OR)
-        if part and (len(part) == CHILDREN or length + more > LONGEST_RULE):
-            yield tuple(part)
-            part, length = [], 0
-        part.append(child)
-        length += more
-    if part:
-        yield tuple(part)
+        parts[max(range(count), key=lambda number: digest(str(number), child.text)) if count > 1 else 0].append(child)
+    return tuple(tuple(part) for part in parts)
 
 
-def _rule(children: Sequence[Child]) -> str:
-    return _OR.join(_term(child.text) for child in children)
-
-
-def _term(name: str) -> str:
-    return f'ALARM("{name}")'
+def _rule(children: Sequence[Child], *, by_name: bool = False) -> str:
+    return OR.join(term(child.name if by_name else child.text) for child in children)
 
 
 def _description(spec: PerfAlarmSetSpec, group: Group, context: Context, without: Sequence[str]) -> str:
@@ -162,7 +165,6 @@ def _description(spec: PerfAlarmSetSpec, group: Group, context: Context, without
     about = f" {service.description.rstrip('.')}." if service is not None and service.description else ""
     runbook = f" {service.runbook}" if service is not None and service.runbook else ""
     state = "is unhealthy" if group.severity == "critical" else "needs a look" if group.severity == "warning" else "has something to tell"
-    which = f"one of its {len(group.children)} alarms" if len(group.children) > 1 else "its one alarm"
     lacking = f" Without {', '.join(without)}." if without else ""
-    told = f"{group.severity}: {group.service} {state} in {group.region}: {which} is in ALARM.{about}{lacking}"
+    told = f"{group.severity}: {group.service} {state} in {group.region}: at least one of its alarms is in ALARM.{about}{lacking}"
     return f"{told} (PerfAlarmSet {context.identity.namespace}/{context.identity.name}){runbook}"[:_DESCRIPTION]

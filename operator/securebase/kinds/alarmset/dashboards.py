@@ -17,19 +17,22 @@ from securebase.kinds.alarmset.gathering import Foreign, Found
 from securebase.kinds.alarmset.layout import Draft, laid_out
 from securebase.kinds.alarmset.logs import cold_start_metric, counts_cold_starts, namespace
 from securebase.kinds.alarmset.names import LONG, slug
-from securebase.resources.cloudwatch.dashboard_model import Dashboard
+from securebase.kinds.alarmset.queries import log_widgets
+from securebase.resources.cloudwatch.dashboard_model import METRICS_A_WIDGET, Dashboard
+from securebase.resources.cloudwatch.model import MetricQuery
 
 PERFORMANCE: Final = "performance"
 UPTIME: Final = "uptime"
 
 _COLOURS: Final = {"critical": "#d62728", "warning": "#ff7f0e", "info": "#1f77b4"}
+_SUMMED: Final = ("Sum", "SampleCount")
 _THRESHOLDS: Final = 20
 """Lines for thresholds on one graph; more hide what they are for."""
 
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """Everything that dashboards are made of."""
+    """Everything that dashboards are made of. complete: whether every lookup has its answer; until then none loses a widget."""
 
     spec: PerfAlarmSetSpec
     context: Context
@@ -37,6 +40,7 @@ class Shown:
     planned: tuple[Planned, ...]
     groups: tuple[Group, ...]
     foreign: tuple[Foreign, ...] = ()
+    complete: bool = True
 
 
 def dashboard_nodes(shown: Shown) -> Iterator[Node]:
@@ -51,13 +55,14 @@ def dashboard_nodes(shown: Shown) -> Iterator[Node]:
             drafts += [*_custom(shown), *_left_out(shown)]
         for number, widgets in enumerate(laid_out(drafts), 1):
             node = f"dashboard-{name}{'' if number == 1 else f'-{number}'}"
-            yield Node(node, "cloudwatch/dashboard", Dashboard(shown.context.identity.external_name(node, LONG), widgets), whole=True)
+            yield Node(node, "cloudwatch/dashboard", Dashboard(shown.context.identity.external_name(node, LONG), widgets), partial=not shown.complete)
 
 
 def _defaults(dashboard: str, shown: Shown) -> Iterator[Draft]:
     for recipe in catalogue().widgets:
         if recipe.dashboard == dashboard and (draft := _graph(recipe, shown)) is not None:
             yield draft
+    yield from log_widgets(dashboard, shown.found, shown.context.region)
     if dashboard == UPTIME and (states := _states(shown)) is not None:
         yield states
 
@@ -71,7 +76,8 @@ def _graph(recipe: WidgetRecipe, shown: Shown) -> Draft | None:
     axes = {side: {"label": label, "showUnits": False} for side, label in (("left", recipe.left), ("right", recipe.right)) if label}
     properties: dict[str, Any] = {"view": "timeSeries", "stacked": False, "region": regions[0], "period": recipe.period}
     properties |= {"yAxis": axes} if axes else {}
-    if lines := _thresholds(recipe, shown.planned):
+    rows = _with_bands(rows, recipe, shown.planned)
+    if lines := _thresholds(recipe, shown.planned, things):
         properties["annotations"] = {"horizontal": lines}
     return Draft(recipe.id, "metric", recipe.title, properties, "metrics", tuple(rows))
 
@@ -104,21 +110,48 @@ def _flat(dimensions: dict[str, str]) -> list[str]:
     return [text for name in sorted(dimensions) for text in (name, dimensions[name])]
 
 
-def _thresholds(recipe: WidgetRecipe, planned: Sequence[Planned]) -> list[dict[str, Any]]:
+def _thresholds(recipe: WidgetRecipe, planned: Sequence[Planned], things: Sequence[Found]) -> list[dict[str, Any]]:
     """A line for each threshold of the alarms on what the graph shows, each once."""
     lines: dict[tuple[float, str], dict[str, Any]] = {}
     for one in planned:
         if _is_drawn(one, recipe) and one.wanted.threshold is not None and not one.wanted.band:
             label = f"{one.wanted.id} ({one.severity})"
             lines[one.wanted.threshold, label] = {"color": _COLOURS[one.severity], "label": label, "value": one.wanted.threshold}
+    shown = {line.metric for line in recipe.lines if line.axis == "left" and line.statistic not in _SUMMED}
+    for limit in (limit for thing in things for limit in thing.limits if limit.metric in shown):
+        label = f"{limit.metric} ({limit.severity})"
+        lines[limit.value, label] = {"color": _COLOURS[limit.severity], "label": label, "value": limit.value}
     return [lines[key] for key in sorted(lines)][:_THRESHOLDS]
 
 
 def _is_drawn(one: Planned, recipe: WidgetRecipe) -> bool:
     """Whether the alarm looks at what the graph shows. A sum is one of its period: over another one it says nothing."""
     own = one.wanted.widget == recipe.id or (recipe.id == "business" and one.found.target.metric is not None and not one.wanted.expression)
-    summed = any(metric.statistic in ("Sum", "SampleCount") for metric in one.wanted.metrics)
+    summed = any(metric.statistic in _SUMMED for metric in one.wanted.metrics)
     return own and (not summed or one.wanted.period == recipe.period)
+
+
+def _with_bands(rows: list[list[Any]], recipe: WidgetRecipe, planned: Sequence[Planned]) -> list[list[Any]]:
+    """The rows, each followed by the band that an alarm expects it in. CloudWatch keeps a band for each metric and statistic: of another
+    statistic than the one drawn it would be beside the line."""
+    watched = {_watched(one.alarm.metrics[0], recipe.period): one for one in planned if one.wanted.band and not one.wanted.expression}
+    drawn: list[list[Any]] = []
+    for number, row in enumerate(rows):
+        *metric, options = row
+        one = watched.get((*metric, options["stat"], recipe.period))
+        if one is None:
+            drawn.append(row)
+            continue
+        expected = {key: value for key, value in options.items() if key in ("region", "yAxis")}
+        expected |= {"expression": f"ANOMALY_DETECTION_BAND(m{number}, {one.wanted.band:g})", "id": f"band{number}"}
+        drawn += [[*metric, {**options, "id": f"m{number}"}], [{**expected, "label": f"{one.wanted.id} ({one.severity}): expected"}]]
+    return drawn if len(drawn) <= METRICS_A_WIDGET else rows  # what is split over widgets would lose the metric that its band is of
+
+
+def _watched(query: MetricQuery, period: int) -> tuple[Any, ...]:
+    """What an alarm looks at, as a row has it. A sum is one of its period."""
+    seen = query.period if query.stat in _SUMMED else period
+    return (query.namespace, query.metric_name, *_flat(dict(query.dimensions)), query.stat, seen)
 
 
 def _states(shown: Shown) -> Draft | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final
@@ -11,12 +12,25 @@ from securebase.api.alarmset import PerfAlarmSetSpec, Target
 from securebase.core.errors import Terminal
 from securebase.core.graph import Node, Role
 from securebase.core.kind import Context, Facts, Needs, ObjectRef
-from securebase.kinds.alarmset.catalogue import TargetType, catalogue
+from securebase.kinds.alarmset.catalogue import Severity, TargetType, catalogue
 from securebase.kinds.alarmset.names import CDN_REGION, search_id, target_id
 from securebase.resources.discovery.model import KnownTarget, TagSearch
 
-_DECIDING: Final = ("exists", "arn", "id", "members", "logGroup", "logFormat", "reservedConcurrency", "timeoutSeconds", "dlq", "settled")
+_LIMIT: Final = re.compile(r"(?P<metric>\w+)=(?P<value>[0-9.]+(?:e[+-]?[0-9]+)?):(?P<severity>critical|warning)")
+_DECIDING: Final = (
+    "exists", "settled", "unread", "arn", "id", "members", "logGroup", "logFormat", "reservedConcurrency", "accountConcurrency", "timeoutSeconds", "dlq",
+    "aurora", "multiAz", "monitored", "accessLogs",
+)  # fmt: skip
 """Attributes of a lookup that change what is composed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """Where an alarm of a referenced object fires."""
+
+    metric: str
+    value: float
+    severity: Severity
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,8 +39,7 @@ class Found:
 
     single    the target itself, not one of several found by tags
     members   names that member-wise metrics exist under
-    borrowed  names of alarms that the referenced object makes; `critical` are the urgent ones among them
-    elsewhere it lives in another region than the object and the CDN: dashboards show it, composites cannot
+    borrowed  names of alarms that the referenced object makes; `critical` are the urgent ones among them, `limits` where they fire
     """
 
     target: Target
@@ -37,8 +50,8 @@ class Found:
     members: tuple[str, ...] = ()
     attributes: Mapping[str, str] = field(default_factory=dict)
     borrowed: tuple[str, ...] = ()
+    limits: tuple[Limit, ...] = ()
     critical: frozenset[str] = frozenset()
-    elsewhere: bool = False
 
     @property
     def type(self) -> TargetType:
@@ -65,6 +78,7 @@ class Found:
 class Foreign:
     """A referenced object of another account. Composites take no alarm of one, and its metrics are not seen from here: nothing of it is watched."""
 
+    target: str
     service: str
     object: str
     account: str
@@ -75,12 +89,32 @@ class Foreign:
 
 @dataclass(frozen=True, slots=True)
 class Gathered:
-    """Everything found, whether nothing is unknown, by which attributes, and what is left out because it is of another account."""
+    """What a set is composed of.
+
+    found    everything that exists
+    known    the attributes it was found by
+    foreign  what is left out because it is of another account
+    unknown  targets of which something cannot be told: lookups without an answer, references to objects that are being made
+    away     targets that nothing was found of so far, be they unknown or not there
+    regions  where there is, or will be, something to tell of
+    """
 
     found: tuple[Found, ...]
-    complete: bool
     known: Mapping[str, Mapping[str, str]]
-    foreign: tuple[Foreign, ...] = ()
+    foreign: tuple[Foreign, ...]
+    unknown: tuple[Target, ...]
+    away: tuple[Target, ...]
+    regions: frozenset[str]
+
+    @property
+    def complete(self) -> bool:
+        """Whether every lookup has its answer. An object that is being made holds up nothing but what is made of it."""
+        return all(target.ref is not None for target in self.unknown)
+
+    @property
+    def unsure(self) -> frozenset[str]:
+        """Services of which something may be missing here."""
+        return frozenset(target.service for target in self.unknown)
 
 
 def lookup_needs(spec: PerfAlarmSetSpec, namespace: str) -> Needs:
@@ -110,14 +144,18 @@ def gathered(spec: PerfAlarmSetSpec, facts: Facts, context: Context) -> Gathered
         _refuse_unused(found.target, once[_key(found)].target)
     mine = sorted(once.values(), key=lambda found: (order[found.target.id], found.name))
     known = {node: _decided(facts, node) for target in spec.targets if (node := _lookup(target))}
-    return Gathered(tuple(mine), all(_is_known(target, facts, context) for target in spec.targets), known, tuple(_foreign(spec, facts, context)))
+    unknown = tuple(target for target in spec.targets if not _is_known(target, facts, context))
+    foreign = tuple(_foreign(spec, facts, context))
+    seen = {found.target.id for found in every} | {other.target for other in foreign}
+    away = tuple(target for target in spec.targets if target.id not in seen)
+    return Gathered(tuple(mine), known, foreign, unknown, away, frozenset({context.region, *_far(mine, away)}))
 
 
-def cdn_regions(spec: PerfAlarmSetSpec, found: Iterable[Found]) -> frozenset[str]:
-    """us-east-1 where something there may have to be told. By the spec where it says so: a CDN that is away for an hour must not take
-    the topic with its confirmed subscriptions along. That a referenced cache lives there only the cache itself tells."""
-    may = any(target.type == "CloudFront" for target in spec.targets) or any(thing.region == CDN_REGION for thing in found)
-    return frozenset({CDN_REGION}) if may else frozenset()
+def _far(found: Iterable[Found], away: Iterable[Target]) -> Iterator[str]:
+    """us-east-1 by the spec alone: a CDN that is away for an hour must not take the topic with its confirmed subscriptions along. In which
+    region a referenced cache lives only the cache itself tells."""
+    yield from (thing.region for thing in found)
+    yield from (CDN_REGION for target in away if target.type == "CloudFront")
 
 
 def _refuse_unused(target: Target, watched: Target) -> None:
@@ -150,7 +188,7 @@ def _decided(facts: Facts, node: str) -> Mapping[str, str]:
 def _is_known(target: Target, facts: Facts, context: Context) -> bool:
     if target.ref is not None:
         outputs = facts.objects.get(ObjectRef(target.ref.kind, context.identity.namespace, target.ref.name))
-        return outputs is None or bool(outputs.get("id"))  # an object that is not there stops nothing; one that is being made does
+        return outputs is None or bool(outputs.get("id"))  # one that is not there is known to have nothing; one that is being made may have alarms already
     node = _lookup(target)
     if not node:
         return True
@@ -191,10 +229,14 @@ def _referenced(target: Target, facts: Facts, context: Context) -> Iterator[Foun
     members = tuple(member.rpartition(":")[0] or member for member in _listed(outputs.get("members", "")))
     yield Found(
         target, id, region, id=id, members=members,
-        borrowed=_listed(outputs.get("alarmNames", "")),
+        borrowed=_listed(outputs.get("alarmNames", "")), limits=tuple(_limits(outputs.get("alarmThresholds", ""))),
         critical=frozenset(_listed(outputs.get("criticalAlarmNames", ""))),
-        elsewhere=region not in (context.region, CDN_REGION),
     )  # fmt: skip
+
+
+def _limits(text: str) -> Iterator[Limit]:
+    for found in _LIMIT.finditer(text):
+        yield Limit(found["metric"], float(found["value"]), "critical" if found["severity"] == "critical" else "warning")
 
 
 def _foreign(spec: PerfAlarmSetSpec, facts: Facts, context: Context) -> Iterator[Foreign]:
@@ -202,7 +244,7 @@ def _foreign(spec: PerfAlarmSetSpec, facts: Facts, context: Context) -> Iterator
         if target.ref is not None:
             outputs = facts.objects.get(ObjectRef(target.ref.kind, context.identity.namespace, target.ref.name), {})
             if account := _other_account(outputs, context):
-                yield Foreign(target.service, f"{target.ref.kind} {target.ref.name}", account)
+                yield Foreign(target.id, target.service, f"{target.ref.kind} {target.ref.name}", account)
 
 
 def _other_account(outputs: Mapping[str, str], context: Context) -> str:

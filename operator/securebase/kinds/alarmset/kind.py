@@ -9,14 +9,15 @@ from typing import Final
 from securebase.api.alarmset import PerfAlarmSet, PerfAlarmSetSpec
 from securebase.core.graph import Graph
 from securebase.core.kind import Context, Facts, Needs, PolicyDefaults
-from securebase.kinds.alarmset.alarms import alarm_nodes, planned_alarms
-from securebase.kinds.alarmset.catalogue import SEVERITIES
+from securebase.kinds.alarmset.alarms import alarm_nodes, foreseen_severities, planned_alarms
 from securebase.kinds.alarmset.composites import composite_nodes, groups, told_alone
 from securebase.kinds.alarmset.dashboards import Shown, dashboard_nodes
-from securebase.kinds.alarmset.gathering import cdn_regions, gathered, lookup_needs, lookup_nodes, missing
+from securebase.kinds.alarmset.gathering import gathered, lookup_needs, lookup_nodes, missing
 from securebase.kinds.alarmset.logs import log_nodes
 from securebase.kinds.alarmset.meaning import alarm_meanings
+from securebase.kinds.alarmset.names import CDN_REGION
 from securebase.kinds.alarmset.topics import Topics
+from securebase.kinds.alarmset.unsure import unsure
 from securebase.resources.cloudwatch.alarm_health import Meaning
 
 _TOLD: Final = 50
@@ -64,23 +65,25 @@ class PerfAlarmSetKind:
         known = gathered(spec, facts, context)
         found = known.found
         planned = tuple(planned_alarms(found, context))
-        every = groups(spec, planned, found)
-        topics = Topics(spec, context, frozenset({context.region, *cdn_regions(spec, found)}))
+        every = groups(spec, planned, known)
+        topics = Topics(spec, context, known.regions, open=any(target.ref is not None for target in known.away))
+        topics.require(foreseen_severities(known.away), CDN_REGION)
         return Graph(
             [
                 *lookup_nodes(spec),
                 *topics.nodes(),
                 *alarm_nodes(planned, told_alone(spec, planned, topics), context.region),
-                *composite_nodes(spec, every, topics, context, known.foreign),
-                *dashboard_nodes(Shown(spec, context, found, planned, every, known.foreign)),
-                *log_nodes(spec, found, context),
+                *composite_nodes(spec, every, topics, context, known),
+                *dashboard_nodes(Shown(spec, context, found, planned, every, known.foreign, known.complete)),
+                *log_nodes(spec, found, context, {target.id for target in known.unknown}),
             ],
             complete=known.complete,
             gathered=known.known,
+            unsure=unsure(spec, known.unknown),
         )
 
     def outputs(self, spec: PerfAlarmSetSpec, attributes: Mapping[str, Mapping[str, str]]) -> Mapping[str, str]:
-        """What is known so far: dashboards, <severity>TopicArn, <severity>TopicArnUsEast1, alarms, compositeAlarms, missingTargets."""
+        """What is known so far: dashboards, <severity>TopicArn, in other regions <severity>TopicArnUsEast1, alarms, compositeAlarms, missingTargets."""
         names = sorted(attributes)
         dashboards = [attributes[node].get("name", "") for node in names if node.startswith("dashboard-")]
         told = {
@@ -89,11 +92,16 @@ class PerfAlarmSetKind:
             "compositeAlarms": str(sum(node.startswith("composite-") for node in names)),
             "missingTargets": ",".join(list(missing(spec, attributes))[:_TOLD]),
         }
-        for severity in SEVERITIES:
-            told[f"{severity}TopicArn"] = attributes.get(f"topic-{severity}", {}).get("arn", "")
-            told[f"{severity}TopicArnUsEast1"] = attributes.get(f"topic-{severity}-use1", {}).get("arn", "")
+        told |= {_topic_output(node): attributes[node].get("arn", "") for node in names if node.startswith("topic-")}
         return {name: value for name, value in told.items() if value}
 
     def alarm_meanings(self, spec: PerfAlarmSetSpec, graph: Graph) -> Mapping[str, Meaning]:
         """By node: how urgent an alarm is, and of which service."""
         return dict(alarm_meanings(spec, graph))
+
+
+def _topic_output(node: str) -> str:
+    """`topic-critical` -> `criticalTopicArn`, `topic-critical-eu-west-1` -> `criticalTopicArnEuWest1`."""
+    _, severity, *region = node.split("-")
+    parts = ["us", "east", "1"] if region == ["use1"] else region
+    return f"{severity}TopicArn{''.join(part.capitalize() for part in parts)}"

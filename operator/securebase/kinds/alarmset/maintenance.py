@@ -11,8 +11,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Final
 
+from securebase.api.alarmset import Maintenance
+from securebase.core.errors import Terminal
 from securebase.core.kind import Context
-from securebase.kinds.alarmset.names import LONG
+from securebase.kinds.alarmset.names import CDN_REGION, LONG
 from securebase.resources.cloudwatch.model import Alarm, MetricQuery
 
 _WEEK: Final = 7 * 1440
@@ -38,6 +40,18 @@ def window_alarm(node: str, windows: Iterable[str], context: Context) -> Alarm:
             MetricQuery(id="inside", expression=f"IF({inside(windows)}, 1, 0)", label="maintenance", returns_data=True),
         ),
     )
+
+
+def given_suppressor(maintenance: Maintenance, region: str, home: str) -> str:
+    """The alarm that somebody else makes, for composites of a region; "" where there are windows. A composite takes one of its own region only:
+    Terminal where none is given, as what concerns that region would page during the maintenance."""
+    if maintenance.suppressor_alarm is None or region == home:
+        return maintenance.suppressor_alarm or ""
+    if region == CDN_REGION and maintenance.us_east1_suppressor_alarm:
+        return maintenance.us_east1_suppressor_alarm
+    fix = "give usEast1SuppressorAlarm, or" if region == CDN_REGION else "give"
+    told = f"maintenance.suppressorAlarm is an alarm of {home}, and would hold nothing in {region}, where targets have alarms too"
+    raise Terminal("SuppressorRegion", f"{told}; {fix} windows, which hold in every region")
 
 
 def inside(windows: Iterable[str]) -> str:

@@ -10,6 +10,9 @@ from securebase.core.identity import digest
 CDN_REGION: Final = "us-east-1"
 """Where CloudFront's metrics are, and so its alarms, their topics and composites."""
 
+SUPPRESSOR: Final = "suppressor"
+"""The alarm that keeps composites quiet during windows."""
+
 LONG: Final = 200
 """Of the 255 characters that PutMetricAlarm, PutCompositeAlarm and PutDashboard take, and the 256 of CreateTopic."""
 

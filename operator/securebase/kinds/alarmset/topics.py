@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 
 from securebase.api.alarmset import Notification, PerfAlarmSetSpec
 from securebase.core.errors import Terminal
@@ -21,35 +21,50 @@ PUBLISHER = "cloudwatch.amazonaws.com"
 
 @dataclass(frozen=True, slots=True)
 class Topics:
-    """The topics of one alarm set. regions: where there is something to tell of."""
+    """The topics of one alarm set.
+
+    regions  where there is something to tell of
+    open     whether objects that are not there yet may bring others
+    """
 
     spec: PerfAlarmSetSpec
     context: Context
-    regions: frozenset[str] = field(default_factory=frozenset)
+    regions: frozenset[str]
+    open: bool = False
 
     def __post_init__(self) -> None:
-        near = {self.context.region, CDN_REGION}
+        near = {*self.regions, self.context.region, CDN_REGION}
+        if self.open:
+            return
         for notification in self.spec.notifications:
             if far := sorted(arn for arn in notification.topic_arns if arn.split(":")[3] not in near):
                 told = f"notifications[{notification.severity}].topicArns: {far[0]} is in another region; an alarm tells topics of its own region, here"
                 raise Terminal("TopicRegion", f"{told} {' and '.join(sorted(near))}")
 
     def told(self, severity: Severity, region: str) -> frozenset[str]:
-        """ARNs for alarms of that severity in that region: given ones of the same region, and the one that is made there."""
-        told: set[str] = set()
+        """ARNs for alarms of that severity in that region: given ones of the same region, and the one that is made there. Terminal where somebody
+        shall be told of that severity, and nobody would be there."""
         for notification in self.spec.notifications:
             if notification.severity == severity:
-                told |= {arn for arn in notification.topic_arns if arn.split(":")[3] == region}
-                if notification.create_topic is not None and region in self.regions:
+                told = set(_given_in(notification, region))
+                if self._is_made(notification, region):
                     told.add(Ref(self._node(severity, region), "arn"))
-        return frozenset(told)
+                if not told:
+                    raise _missing(severity, region)
+                return frozenset(told)
+        return frozenset()
+
+    def require(self, severities: Iterable[Severity], region: str) -> None:
+        """Terminal where alarms that are still to come would tell nobody."""
+        for severity in severities:
+            self.told(severity, region)
 
     def nodes(self) -> Iterator[Node]:
         """Topics, one statement in each key that encrypts any of them, and a look at each topic that is given."""
         yield from self._given()
         keys: dict[str, str] = {}
         for notification in self.spec.notifications:
-            for region in sorted(self.regions) if notification.create_topic is not None else ():
+            for region in sorted(region for region in self.regions if self._is_made(notification, region)):
                 key = self._key(notification, region)
                 if key:
                     keys[key] = region
@@ -80,13 +95,23 @@ class Topics:
             return ""
         if region == self.context.region:
             return wanted.kms_key_arn
-        if not wanted.us_east1_kms_key_arn:
-            raise Terminal(
-                "KeyMissing",
-                f"notifications[{notification.severity}].createTopic: the CDN's alarms need an encrypted topic in {CDN_REGION}; "
-                f"give usEast1KmsKeyArn, as a key of {self.context.region} encrypts nothing there",
-            )
-        return wanted.us_east1_kms_key_arn
+        if region == CDN_REGION and wanted.us_east1_kms_key_arn:
+            return wanted.us_east1_kms_key_arn
+        fix = "give usEast1KmsKeyArn" if region == CDN_REGION else f"name a topic of {region} in topicArns"
+        raise Terminal(
+            "KeyMissing",
+            f"notifications[{notification.severity}].createTopic: alarms in {region} need an encrypted topic there; "
+            f"{fix}, as a key of {self.context.region} encrypts nothing there",
+        )
+
+    def _is_made(self, notification: Notification, region: str) -> bool:
+        """Whether a topic is made there. An encrypted one needs a key of its region, and only for two of them one can be given: elsewhere a
+        topic that is given stands for it."""
+        wanted = notification.create_topic
+        if wanted is None or region not in self.regions:
+            return False
+        keyless = bool(wanted.kms_key_arn) and region not in (self.context.region, CDN_REGION)
+        return not (keyless and _given_in(notification, region))
 
     def _topic(self, notification: Notification, region: str, key: str) -> Topic:
         wanted = notification.create_topic
@@ -114,3 +139,12 @@ class Topics:
 
 def _key_node(key: str) -> str:
     return f"key-{digest(key, length=8)}"
+
+
+def _given_in(notification: Notification, region: str) -> frozenset[str]:
+    return frozenset(arn for arn in notification.topic_arns if arn.split(":")[3] == region)
+
+
+def _missing(severity: Severity, region: str) -> Terminal:
+    told = f"notifications[{severity}] has no topic in {region}, where there are alarms of that severity: nobody would hear of them"
+    return Terminal("TopicMissingInRegion", f"{told}; add a topic of {region} to its topicArns, or give it createTopic, which makes one in each region")

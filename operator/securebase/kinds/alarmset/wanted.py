@@ -11,7 +11,13 @@ from securebase.core.errors import Terminal
 from securebase.kinds.alarmset.catalogue import Recipe, Severity
 from securebase.kinds.alarmset.gathering import Found
 
-_WORDS: Final = {"GreaterThan": "above", "GreaterThanOrEqual": "at or above", "LessThan": "below", "LessThanOrEqual": "at or below"}
+_WORDS: Final = {
+    "GreaterThan": "above",
+    "GreaterThanOrEqual": "at or above",
+    "LessThan": "below",
+    "LessThanOrEqual": "at or below",
+    "Outside": "outside",
+}
 _STATISTICS: Final = frozenset({"Average", "Sum", "Minimum", "Maximum", "SampleCount"})
 
 
@@ -30,8 +36,9 @@ class Watched:
 class Wanted:
     """An alarm of one found thing, or of each of its members.
 
-    of    the attribute whose value stands in the dimension instead of the name
-    band  the width of an anomaly band; 0 = a fixed threshold
+    of            the attribute whose value stands in the dimension instead of the name
+    band          the width of an anomaly band; 0 = a fixed threshold
+    missing_data  "" = by what it watches
     """
 
     id: str
@@ -145,7 +152,7 @@ def _added(change: AlarmChange, found: Found) -> Wanted:
         evaluation_periods=periods,
         datapoints_to_alarm=periods,
         period=60,
-        missing_data="notBreaching",
+        missing_data="",
         metrics=tuple(_custom_metrics(found)),
         runbook=found.type.alarms[0].runbook if found.type.alarms else "",
         described=False,
@@ -172,7 +179,14 @@ def _changed(base: Wanted, change: AlarmChange, found: Found) -> Wanted:
         runbook=change.runbook or base.runbook,
         band=float(change.anomaly.bandwidth) if change.anomaly is not None else 0.0,
     )
-    return _described(_on_metrics(changed, change, found), base)
+    changed = _on_metrics(changed, change, found)
+    return _described(replace(changed, missing_data=changed.missing_data or _missing_data(changed)), base)
+
+
+def _missing_data(wanted: Wanted) -> str:
+    """Of too little of something that is counted: where nothing happens nothing is published, and no data is the worst case."""
+    counted = not wanted.band and not wanted.expression and wanted.metrics[0].statistic in ("Sum", "SampleCount")
+    return "breaching" if counted and wanted.comparison.startswith("Less") else "notBreaching"
 
 
 def _m_of_n(base: Wanted, change: AlarmChange) -> tuple[int, int]:
@@ -182,7 +196,9 @@ def _m_of_n(base: Wanted, change: AlarmChange) -> tuple[int, int]:
 
 
 def _on_metrics(base: Wanted, change: AlarmChange, found: Found) -> Wanted:
-    metrics, expression = base.metrics, base.expression
+    metrics, expression, of = base.metrics, base.expression, base.of
+    if change.expression is not None or change.metric is not None:
+        of = ""  # it told which dimension the metric that was there has
     if change.expression is not None:
         expression = change.expression
         metrics = tuple(
@@ -195,7 +211,7 @@ def _on_metrics(base: Wanted, change: AlarmChange, found: Found) -> Wanted:
     if change.statistic is not None and change.expression is None and len(metrics) == 1:
         metrics = (replace(metrics[0], statistic=change.statistic),)
     percentile = not expression and len(metrics) == 1 and metrics[0].statistic.startswith("p")
-    return replace(base, metrics=metrics, expression=expression, low_sample="ignore" if percentile else "")
+    return replace(base, metrics=metrics, expression=expression, of=of, low_sample=(change.low_sample or "ignore") if percentile else "")
 
 
 def _given(dimensions: Mapping[str, str] | None) -> Mapping[str, str] | None:
@@ -204,4 +220,4 @@ def _given(dimensions: Mapping[str, str] | None) -> Mapping[str, str] | None:
 
 def _described(changed: Wanted, base: Wanted) -> Wanted:
     same = (changed.metrics, changed.expression, changed.comparison) == (base.metrics, base.expression, base.comparison)
-    return replace(changed, described=base.described and same, of=changed.of if changed.metrics == base.metrics else "")
+    return replace(changed, described=base.described and same)

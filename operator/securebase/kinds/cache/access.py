@@ -14,6 +14,7 @@ from securebase.core.kind import Context, Facts
 from securebase.kinds.cache.names import CONNECTION, GROUP, cache_id, connection_name
 from securebase.resources.elasticache.login_model import EVERYTHING, LoginMove, LoginState, Stage, Way
 from securebase.resources.elasticache.rotation import Credential, CredentialRetirement
+from securebase.resources.elasticache.rotation_request import asked
 from securebase.resources.elasticache.user_model import ID_LENGTH, User, UserGroup, default_user
 from securebase.resources.kubernetes.model import Entry, ObjectSecret, OwnerReference, Template
 from securebase.resources.secretsmanager.model import ManagedSecret
@@ -65,11 +66,6 @@ class Access:
 def secret_node(spec: CacheClusterSpec) -> str:
     """The secret of whoever is published first."""
     return _Login(spec.auth.users[0].name if spec.auth.mode == "rbac" else _DEFAULT).node(SECRET)
-
-
-def secured(spec: CacheClusterSpec) -> bool:
-    """Whether clients need a secret."""
-    return spec.auth.mode != "none"
 
 
 def login_node(spec: CacheClusterSpec, context: Context) -> Node:
@@ -187,8 +183,7 @@ def _retirement(spec: CacheClusterSpec, access: Access, login: _Login, context: 
 
 def _asked(context: Context) -> tuple[str, bool]:
     """`securebase.io/rotate=<token>` or `<token>,immediate`."""
-    token, _, how = context.annotations.get("rotate", "").partition(",")
-    return token.strip(), how.strip() == "immediate"
+    return asked(context.annotations.get("rotate", ""))
 
 
 def _connection(spec: CacheClusterSpec, logins: tuple[_Login, ...], context: Context) -> ObjectSecret:

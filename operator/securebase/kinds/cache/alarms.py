@@ -20,6 +20,7 @@ from securebase.api.cache.alarms import (
 )
 from securebase.core.graph import Node, Ref
 from securebase.core.kind import Context
+from securebase.core.outputs import Promised, SoFar, promised
 from securebase.kinds.cache.names import GROUP
 from securebase.resources.cloudwatch.model import Alarm
 from securebase.resources.sns.model import Topic
@@ -67,23 +68,44 @@ def alarm_nodes(spec: CacheClusterSpec, context: Context, nodes: tuple[Member, .
         return
     if spec.alarms.create_topic is not None:
         yield Node(TOPIC, "sns/topic", _topic(spec.alarms.create_topic, context))
+    for measure, member in _wanted(spec, nodes):
+        yield _alarm(spec, measure, member, context)
+
+
+def alarm_outputs(spec: CacheClusterSpec, attributes: Mapping[str, Mapping[str, str]], nodes: tuple[Member, ...]) -> dict[str, Promised]:
+    """Names of the alarms that are wanted and there, the urgent ones once more by themselves (a big cache has more than outputs have room for, and
+    tells those first), and the topic that they tell. One that is no longer wanted is not named: others let go of it, and then it can be deleted."""
+    if not spec.alarms.enabled:
+        return {"alarmNames": Promised(), "criticalAlarmNames": Promised(), "alarmsTell": Promised()}
+    topics = [attributes.get(TOPIC, {}).get("arn", "")] if spec.alarms.create_topic is not None else [spec.alarms.topic_arn] if spec.alarms.topic_arn else []
+    if not nodes:  # who the members are is not known now: what was told of their alarms stands
+        return {"alarmNames": SoFar(), "criticalAlarmNames": SoFar(), "alarmsTell": promised(topics)}
+    urgent = {f"alarm-{measure}-{member.id}" for measure in _URGENT for member in nodes}
+    every = sorted((_node(measure, member) for measure, member in _wanted(spec, nodes)), key=lambda node: (node not in urgent, node))
+    names = {node: attributes.get(node, {}).get("name", "") for node in every[:_TOLD]}
+    return {
+        "alarmNames": promised(names.values()),
+        "criticalAlarmNames": promised(name for node, name in names.items() if node in urgent),
+        "alarmsTell": promised(topics if names else ()),
+    }
+
+
+def alarm_thresholds(spec: CacheClusterSpec) -> str:
+    """`EngineCPUUtilization=90:critical,...`: at which values of which metrics the wanted alarms fire, for who draws those metrics."""
+    wanted = [measure for measure in _measures(spec) if measure.wanted.enabled] if spec.alarms.enabled else []
+    return ",".join(f"{one.metric}={one.threshold:g}:{'critical' if one.node in _URGENT else 'warning'}" for one in wanted)
+
+
+def _wanted(spec: CacheClusterSpec, nodes: tuple[Member, ...]) -> Iterator[tuple[_Measure, Member]]:
     for measure in _measures(spec):
         if measure.wanted.enabled:
             for member in nodes:
                 if not measure.of_replicas or (member.role != "primary" and spec.effective_replicas > 0):
-                    yield _alarm(spec, measure, member, context)
+                    yield measure, member
 
 
-def alarm_names(attributes: Mapping[str, Mapping[str, str]], nodes: tuple[Member, ...]) -> dict[str, str]:
-    """Names of the alarms there are, the urgent ones once more by themselves; a big cache has more than outputs have room for, and tells those first."""
-    urgent = {f"alarm-{measure}-{member.id}" for measure in _URGENT for member in nodes}
-    every = sorted((node for node in attributes if node.startswith("alarm-")), key=lambda node: (node not in urgent, node))
-    names = {node: name for node in every if (name := attributes[node].get("name", ""))}
-    told = dict(list(names.items())[:_TOLD])
-    return {
-        "alarmNames": ",".join(told.values()),
-        "criticalAlarmNames": ",".join(name for node, name in told.items() if node in urgent),
-    }
+def _node(measure: _Measure, member: Member) -> str:
+    return f"alarm-{measure.node}-{member.id}"
 
 
 def _topic(wanted: CreateTopic, context: Context) -> Topic:
@@ -115,7 +137,7 @@ def _measures(spec: CacheClusterSpec) -> Iterator[_Measure]:
 
 
 def _alarm(spec: CacheClusterSpec, measure: _Measure, member: Member, context: Context) -> Node:
-    wanted, node = measure.wanted, f"alarm-{measure.node}-{member.id}"
+    wanted, node = measure.wanted, _node(measure, member)
     told = frozenset({Ref(TOPIC, "arn")} if spec.alarms.create_topic is not None else {spec.alarms.topic_arn} if spec.alarms.topic_arn else set())
     alarm = Alarm(
         name=context.identity.external_name(node, _LONG),

@@ -35,7 +35,8 @@ def group_nodes(spec: CacheClusterSpec, access: Access, context: Context) -> Ite
         cluster_enabled=spec.cluster_mode != "disabled",
     )
     yield Node(name, "elasticache/parameter-group", parameters)
-    yield Node(GROUP, "elasticache/replication-group", _group(spec, access, context, name), guards=True)
+    empty = spec.snapshot.replacement == "empty"
+    yield Node(GROUP, "elasticache/replication-group", _group(spec, access, context, name), guards=True, starts_empty=empty)
 
 
 def _group(spec: CacheClusterSpec, access: Access, context: Context, parameters: str) -> ReplicationGroup:
@@ -68,6 +69,7 @@ def _group(spec: CacheClusterSpec, access: Access, context: Context, parameters:
         snapshot_retention=spec.effective_retention_days,
         auto_minor_upgrade=spec.auto_minor_version_upgrade,
         log_deliveries=tuple(_deliveries(spec)),
+        notification_topic=spec.notification_topic_arn or "",
         snapshot_name=spec.snapshot.restore_from or "",
     )
 

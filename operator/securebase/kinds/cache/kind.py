@@ -4,19 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from types import MappingProxyType
+from typing import Any
 
 from securebase.api.cache import CacheCluster, CacheClusterSpec
 from securebase.core.driver import RETIRED
 from securebase.core.graph import Graph
-from securebase.core.identity import Identity
-from securebase.core.kind import AdviceSubject, Context, Facts, Needs, PolicyDefaults, Probe, SecretRef
+from securebase.core.kind import AdviceSubject, Context, Facts, Needs, OwnStatus, PolicyDefaults, Probe
+from securebase.core.outputs import Promised
 from securebase.core.policy import OnDelete
 from securebase.kinds.cache import advice
-from securebase.kinds.cache.access import LOGIN, access_nodes, access_of, login_node, secret_node, secured
-from securebase.kinds.cache.alarms import alarm_names, alarm_nodes, members
+from securebase.kinds.cache.access import LOGIN, access_nodes, access_of, login_node, secret_node
+from securebase.kinds.cache.alarms import alarm_nodes, alarm_outputs, alarm_thresholds, members
 from securebase.kinds.cache.group import group_nodes
 from securebase.kinds.cache.names import CONNECTION, GROUP, connection_name
 from securebase.kinds.cache.network import network_nodes
+from securebase.kinds.cache.rotations import rotation_status
 
 
 class CacheClusterKind:
@@ -74,32 +76,30 @@ class CacheClusterKind:
             gathered=_gathered(spec, facts, known),
         )
 
-    def verification(self, spec: CacheClusterSpec, outputs: Mapping[str, str], identity: Identity) -> Probe | None:
-        """The primary, with the credentials that clients read."""
+    def verification(self, spec: CacheClusterSpec, outputs: Mapping[str, str]) -> Probe | None:
+        """The primary, as clients are told to log in there: what is wanted may still wait for an approval or a window."""
         host, published = outputs.get("host", ""), outputs.get("connectionSecret", "")
         if not spec.verify.enabled or not host or not published:
             return None
-        return Probe(
-            host=spec.verify.host or host,
-            port=spec.verify.port or int(outputs.get("port") or spec.port),
-            tls=spec.encryption.in_transit,
-            server_name=host,
-            username=spec.auth.users[0].name if spec.auth.mode == "rbac" else "",
-            password=SecretRef(identity.namespace, published, "password") if secured(spec) else None,
-        )
+        return Probe(spec.verify.host or host, spec.verify.port or int(outputs.get("port") or spec.port), published, server_name=host)
 
     def outputs(self, spec: CacheClusterSpec, attributes: Mapping[str, Mapping[str, str]]) -> Mapping[str, str]:
         """What is known so far: id, arn, region, host, readerHost, port, nodeType, engine, engineVersion, members, connectionSecret, secretArn,
-        alarmNames, criticalAlarmNames."""
+        alarmNames, criticalAlarmNames, alarmsTell, alarmThresholds."""
         group = attributes.get(GROUP, {})
         known = {name: group.get(name, "") for name in ("id", "arn", "host", "readerHost", "port", "nodeType", "engine", "engineVersion", "members")}
         known |= {
             "connectionSecret": attributes.get(CONNECTION, {}).get("name", ""),
             "secretArn": attributes.get(secret_node(spec), {}).get("arn", ""),
             "region": _region(known["arn"]),
-            **alarm_names(attributes, members(known["members"])),
+            "alarmThresholds": alarm_thresholds(spec) if known["id"] else "",
+            **alarm_outputs(spec, attributes, members(known["members"])),
         }
-        return {name: value for name, value in known.items() if value}
+        return {name: value for name, value in known.items() if value or isinstance(value, Promised)}
+
+    def own_status(self, spec: CacheClusterSpec, attributes: Mapping[str, Mapping[str, str]], status: Mapping[str, Any]) -> OwnStatus:
+        """Satisfies `core.kind.TellsStatus`."""
+        return rotation_status(spec, attributes, status)
 
     def advice_subject(self, spec: CacheClusterSpec, outputs: Mapping[str, str]) -> AdviceSubject | None:
         """Satisfies `core.kind.Advises`."""

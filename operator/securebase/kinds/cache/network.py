@@ -13,6 +13,8 @@ from securebase.resources.ec2.model import IngressRule, SecurityGroup
 from securebase.resources.elasticache.model import SubnetGroup
 
 SUBNETS: Final = "subnets"
+# Another node than our own: moving from one to the other removes ours, and never takes somebody else's for it.
+GIVEN_SUBNETS: Final = "given-subnets"
 SECURITY_GROUP: Final = "security-group"
 
 
@@ -26,13 +28,13 @@ def network_nodes(spec: CacheClusterSpec, context: Context, ports: frozenset[int
         subnets = SubnetGroup(cache_id(context.identity, SUBNETS, 200), context.tags, frozenset(network.subnet_ids), _described(context))
         yield Node(SUBNETS, "elasticache/subnet-group", subnets)
     elif network.subnet_group_name is not None:
-        yield Node(SUBNETS, "elasticache/subnet-group", SubnetGroup(network.subnet_group_name, {}, frozenset()), role=Role.EXTERNAL)
+        yield Node(GIVEN_SUBNETS, "elasticache/subnet-group", SubnetGroup(network.subnet_group_name, {}, frozenset()), role=Role.EXTERNAL)
     if network.ingress is not None:
         sources = (*sorted(network.ingress.security_group_ids), *sorted(network.ingress.cidrs))
         group = SecurityGroup(
             name=cache_id(context.identity, SECURITY_GROUP, 200),
             description=_described(context),
-            vpc_id=network.vpc_id or Ref(SUBNETS, "vpcId"),
+            vpc_id=network.vpc_id or Ref(SUBNETS if network.makes_subnet_group else GIVEN_SUBNETS, "vpcId"),
             tags=context.tags,
             ingress=tuple(IngressRule(source, port) for source in sources for port in sorted({spec.port, *ports})),
         )

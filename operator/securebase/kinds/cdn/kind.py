@@ -8,12 +8,13 @@ from types import MappingProxyType
 from securebase.api.cdn import CdnDistribution, CdnDistributionSpec
 from securebase.core.graph import Graph
 from securebase.core.kind import Context, Facts, Needs, PolicyDefaults
+from securebase.core.outputs import Promised
 from securebase.kinds.cdn.distribution import DISTRIBUTION, distribution_node
 from securebase.kinds.cdn.invalidation import INVALIDATION, invalidation_node
 from securebase.kinds.cdn.names import certificate_id, name_nodes
 from securebase.kinds.cdn.origins import bucket_nodes, header_secrets
 from securebase.kinds.cdn.shared import HOME, SharedNodes
-from securebase.kinds.cdn.watching import alarm_names, alarm_nodes, log_nodes
+from securebase.kinds.cdn.watching import alarm_nodes, alarm_outputs, alarm_thresholds, log_nodes
 
 
 class CdnDistributionKind:
@@ -78,7 +79,8 @@ class CdnDistributionKind:
         )
 
     def outputs(self, spec: CdnDistributionSpec, attributes: Mapping[str, Mapping[str, str]]) -> Mapping[str, str]:
-        """What is known so far: id, arn, region, domainName, hostedZoneId, url, certificateArn, certificateState, alarmNames, criticalAlarmNames."""
+        """What is known so far: id, arn, region, domainName, hostedZoneId, url, certificateArn, certificateState, alarmNames,
+        criticalAlarmNames, alarmsTell, alarmThresholds."""
         distribution = attributes.get(DISTRIBUTION, {})
         certificate = attributes.get(certificate_id(spec), {})
         known = {name: distribution.get(name, "") for name in ("id", "arn", "domainName", "hostedZoneId")}
@@ -87,9 +89,10 @@ class CdnDistributionKind:
             "certificateArn": certificate.get("arn") or certificate.get("requestedArn", ""),
             "certificateState": certificate.get("status", ""),
             "region": HOME if known["id"] else "",
-            **alarm_names(attributes),
+            "alarmThresholds": alarm_thresholds(spec) if known["id"] else "",
+            **alarm_outputs(spec, attributes),
         }
-        return {name: value for name, value in known.items() if value}
+        return {name: value for name, value in known.items() if value or isinstance(value, Promised)}
 
 
 def _url(spec: CdnDistributionSpec, domain: str) -> str:

@@ -9,6 +9,7 @@ from securebase.api.cdn import CdnDistributionSpec
 from securebase.api.cdn.alarms import Alarms, CacheHitRate, ClientErrors, CreateTopic, OriginLatency, ServerErrors
 from securebase.core.graph import Node, Ref
 from securebase.core.kind import Context
+from securebase.core.outputs import Promised, promised
 from securebase.kinds.cdn.shared import HOME
 from securebase.resources.cloudfront.model import MonitoringSubscription
 from securebase.resources.cloudwatch.model import Alarm
@@ -18,7 +19,6 @@ from securebase.resources.sns.model import Topic
 # Names: PutMetricAlarm takes 255 characters, CreateTopic 256, PutDeliverySource and PutDeliveryDestination 60.
 _LONG, _SHORT = 200, 60
 _URGENT = ("alarm-5xx",)
-_OTHERS = ("alarm-4xx", "alarm-origin-latency", "alarm-cache-hit-rate")
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,13 +51,23 @@ def alarm_nodes(spec: CdnDistributionSpec, context: Context) -> Iterator[Node]:
             yield _alarm(measure, told, context)
 
 
-def alarm_names(attributes: Mapping[str, Mapping[str, str]]) -> dict[str, str]:
-    """Names of the alarms there are, for who shows them or makes one of them all; the urgent ones once more by themselves."""
-    names = {node: known.get("name", "") for node, known in sorted(attributes.items()) if node in (*_URGENT, *_OTHERS)}
+def alarm_outputs(spec: CdnDistributionSpec, attributes: Mapping[str, Mapping[str, str]]) -> dict[str, Promised]:
+    """Names of the alarms that are wanted and there, for who shows them or makes one of them all; the urgent ones once more by themselves; and the
+    topic that they tell. One that is no longer wanted is not named: others let go of it, and then it can be deleted."""
+    wanted = sorted(measure.node for measure in _measures(spec.alarms) if measure.wanted.enabled) if spec.alarms.enabled else []
+    names = {node: attributes.get(node, {}).get("name", "") for node in wanted}
+    topics = [attributes.get("topic", {}).get("arn", "")] if spec.alarms.create_topic is not None else [spec.alarms.topic_arn] if spec.alarms.topic_arn else []
     return {
-        "alarmNames": ",".join(name for name in names.values() if name),
-        "criticalAlarmNames": ",".join(name for node, name in names.items() if name and node in _URGENT),
+        "alarmNames": promised(names.values()),
+        "criticalAlarmNames": promised(name for node, name in names.items() if node in _URGENT),
+        "alarmsTell": promised(topics if wanted else ()),
     }
+
+
+def alarm_thresholds(spec: CdnDistributionSpec) -> str:
+    """`5xxErrorRate=5:critical,...`: at which values of which metrics the wanted alarms fire, for who draws those metrics."""
+    wanted = [measure for measure in _measures(spec.alarms) if measure.wanted.enabled] if spec.alarms.enabled else []
+    return ",".join(f"{one.metric}={one.threshold:g}:{'critical' if one.node in _URGENT else 'warning'}" for one in wanted)
 
 
 def log_nodes(spec: CdnDistributionSpec, context: Context) -> Iterator[Node]:

@@ -8,15 +8,24 @@ from typing import Any, ClassVar, Final
 
 from securebase.clients.aws import AwsScope, Refusal
 from securebase.core.diff import Change
-from securebase.core.driver import Answer, Depth, Key, Observed, Target
-from securebase.core.errors import ReconcileError, Terminal
+from securebase.core.driver import IN_USE, Answer, Depth, Key, Observed, Target
+from securebase.core.errors import ReconcileError, Terminal, Waiting
 from securebase.core.identity import OWNER_TAG, Identity
 from securebase.resources.cloudwatch.composite_model import CompositeAlarm, problems
-from securebase.resources.cloudwatch.driver import batches, since
+from securebase.resources.cloudwatch.driver import IN_USE_SECONDS, batches, since
 from securebase.resources.listing import STORM_SECONDS
-from securebase.resources.tagging import SweptTags, Tagged, TagIndex, owned_nodes, tag_list, tag_map, tags_to_put, tags_to_remove, unresolved
+from securebase.resources.tagging import INDEXES, SweptTags, Tagged, owned_nodes, tag_list, tag_map, tags_to_put, tags_to_remove, unresolved
 
 _GONE: Final = ("ResourceNotFound", "ResourceNotFoundException")
+
+_MANAGED: Final = frozenset({
+    "AlarmName", "AlarmRule", "AlarmDescription", "ActionsEnabled", "OKActions", "AlarmActions", "InsufficientDataActions", "ActionsSuppressor",
+    "ActionsSuppressorWaitPeriod", "ActionsSuppressorExtensionPeriod",
+})  # fmt: skip
+"""What the model says."""
+
+_LEFT: Final = frozenset({"ActionConfiguration"})
+"""What PutCompositeAlarm takes of what DescribeAlarms gives and the model does not say; it replaces the whole alarm, so that what is left out is lost."""
 
 
 class CompositeAlarmDriver:
@@ -26,7 +35,7 @@ class CompositeAlarmDriver:
 
     def __init__(self, aws: AwsScope, clock: Callable[[], float]) -> None:
         self._aws = aws
-        self._index = TagIndex(aws, clock, "cloudwatch:alarm")
+        self._index = INDEXES.of(aws, clock, "cloudwatch:alarm")  # of both types of alarm
         self._tags = SweptTags(self._index, self._read_tags, clock, few=0)
 
     def observe(self, targets: Sequence[Target[CompositeAlarm]], depth: Depth) -> Mapping[Key, Answer]:
@@ -50,14 +59,14 @@ class CompositeAlarmDriver:
     def create(self, target: Target[CompositeAlarm], token: str) -> Observed[CompositeAlarm]:
         """Put it with its tags; the name makes it repeatable."""
         want = target.want()
-        self._put(want, Tags=tag_list(tag_map(target.owner, want.tags)))
+        self._put(want, {}, Tags=tag_list(tag_map(target.owner, want.tags)))
         return self._written(want, {}, Tagged(target.owner, want.tags))
 
     def update(self, target: Target[CompositeAlarm], observed: Observed[CompositeAlarm], changes: Sequence[Change]) -> Observed[CompositeAlarm]:
         """Put the whole alarm anew when more than tags differs; it ignores tags of an existing alarm."""
         want, arn, raw = target.want(), observed.attributes["arn"], observed.raw or {}
         if any(not change.path.startswith("tags[") for change in changes):
-            self._put(want)
+            self._put(want, raw)
         if put := tags_to_put(want.tags, observed.value.tags):
             self._aws.call("cloudwatch", "tag_resource", ResourceARN=arn, Tags=tag_list(put))
         if gone := tags_to_remove(changes, want.tags):
@@ -70,8 +79,10 @@ class CompositeAlarmDriver:
         return problems(desired)
 
     def delete(self, target: Target[CompositeAlarm], observed: Observed[CompositeAlarm]) -> None:
-        """Gone at once. One a call: DeleteAlarms takes no second composite beside it."""
-        self._aws.attempt("cloudwatch", "delete_alarms", ("ResourceNotFound",), AlarmNames=[observed.external_id])
+        """Gone at once. One a call: DeleteAlarms takes no second composite beside it. What another composite is over cannot go before that was changed."""
+        answer = self._aws.attempt("cloudwatch", "delete_alarms", ("ResourceNotFound", "ValidationError"), AlarmNames=[observed.external_id])
+        if isinstance(answer, Refusal) and answer.code == "ValidationError":
+            raise Waiting(IN_USE, answer.message, IN_USE_SECONDS)
 
     def adopt(self, target: Target[CompositeAlarm], observed: Observed[CompositeAlarm]) -> Observed[CompositeAlarm]:
         """Put our owner tag on it."""
@@ -101,15 +112,16 @@ class CompositeAlarmDriver:
             found.update({alarm["AlarmName"]: alarm for alarm in answer.get("CompositeAlarms", [])})
         return found
 
-    def _put(self, want: CompositeAlarm, **more: Any) -> None:
+    def _put(self, want: CompositeAlarm, raw: Mapping[str, Any], **more: Any) -> None:
         if wrong := "; ".join(problems(want)):
             raise Terminal("InvalidAlarm", f"composite alarm {want.name}: {wrong}")
-        self._aws.call("cloudwatch", "put_composite_alarm", **composite_input(want), **more)
+        self._aws.call("cloudwatch", "put_composite_alarm", **composite_input(want, raw), **more)
 
     def _written(self, want: CompositeAlarm, raw: Mapping[str, Any], tagged: Tagged) -> Observed[CompositeAlarm]:
         arn = f"{self._prefix()}{want.name}"
         self._tags.wrote(arn, tagged)
-        return self._observed({"StateValue": "INSUFFICIENT_DATA", **raw, "AlarmArn": arn, **composite_input(want)}, tagged)
+        kept = {key: value for key, value in raw.items() if key not in _MANAGED}
+        return self._observed({"StateValue": "INSUFFICIENT_DATA", **kept, "AlarmArn": arn, **composite_input(want, raw)}, tagged)
 
     def _observed(self, alarm: Mapping[str, Any], tagged: Tagged) -> Observed[CompositeAlarm]:
         name, suppressor = alarm["AlarmName"], alarm.get("ActionsSuppressor") or ""
@@ -137,8 +149,9 @@ class CompositeAlarmDriver:
         return Tagged("", {}) if isinstance(answer, Refusal) else Tagged.of_list(answer.get("Tags", []))
 
 
-def composite_input(want: CompositeAlarm) -> dict[str, Any]:
-    """Parameters of PutCompositeAlarm, which replaces the whole alarm: empty ones are left out, which is how they are unset."""
+def composite_input(want: CompositeAlarm, raw: Mapping[str, Any]) -> dict[str, Any]:
+    """Parameters of PutCompositeAlarm: the model's fields over what was there. Empty ones are left out, which is how they are unset."""
+    kept = {key: value for key, value in raw.items() if key in _LEFT}
     told: dict[str, Any] = {
         "AlarmName": want.name,
         "AlarmRule": want.rule,
@@ -154,4 +167,4 @@ def composite_input(want: CompositeAlarm) -> dict[str, Any]:
             "ActionsSuppressorWaitPeriod": want.suppressor_wait,
             "ActionsSuppressorExtensionPeriod": want.suppressor_extension,
         }
-    return {key: value for key, value in told.items() if value not in ("", [])}
+    return kept | {key: value for key, value in told.items() if value not in ("", [])}

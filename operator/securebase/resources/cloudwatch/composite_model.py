@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from securebase.core.fields import Impact, managed
 from securebase.resources.cloudwatch.model import ACTIONS_A_STATE
 
 LONGEST_RULE: Final = 10_240
+CHILDREN: Final = 100
+"""Of one rule (PutCompositeAlarm, API reference). Its 500 elements are not reached: a rule of ours has one for each child."""
+
+OR: Final = " OR "
+_TERM: Final = re.compile(r'ALARM\("([^"]+)"\)')
 _NAME_LENGTH: Final = 255
 
 
@@ -37,6 +43,27 @@ class CompositeAlarm:
     suppressor: str = ""
     suppressor_wait: int = 0
     suppressor_extension: int = 0
+
+    def grown(self, there: CompositeAlarm, leaving: frozenset[str]) -> CompositeAlarm | None:
+        """Over its own children and over those it has outside. None where the rule there is not one of ours, or one rule cannot hold them all."""
+        wanted, found = _children(self.rule), _children(there.rule)
+        if wanted is None or found is None:
+            return None
+        every = tuple(dict.fromkeys((*(name for name in found if name not in leaving), *wanted)))
+        rule = OR.join(term(name) for name in every)
+        return replace(self, rule=rule) if len(every) <= CHILDREN and len(rule) <= LONGEST_RULE else None
+
+
+def term(name: str) -> str:
+    """The part of a rule that is true while an alarm is in ALARM."""
+    return f'ALARM("{name}")'
+
+
+def _children(rule: str) -> tuple[str, ...] | None:
+    """Names in a rule that is true while any of them is in ALARM; None of any other rule."""
+    matches = [_TERM.fullmatch(part) for part in rule.split(OR)]
+    names = tuple(match.group(1) for match in matches if match is not None)
+    return names if len(names) == len(matches) else None
 
 
 def problems(alarm: CompositeAlarm) -> Iterator[str]:

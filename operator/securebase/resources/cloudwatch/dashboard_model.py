@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -32,23 +32,28 @@ class Widget:
 class Dashboard:
     """A dashboard. Its name is the account's alone, in whatever region. Attributes: `name`, `arn`.
 
+    Everything beside the widgets (variables, the time range, how periods adapt) is whoever's who set it.
+
     A widget has no name in CloudWatch: what is read is matched with what is wanted by place, so that a difference names the widget.
     """
 
     name: str = managed(impact=Impact.REPLACE)
     widgets: tuple[Widget, ...] = managed(key="id", default=())
-    period_override: str = ""
-    start: str = ""
 
 
-def body(dashboard: Dashboard) -> str:
-    """The body of PutDashboard."""
-    whole: dict[str, Any] = {"widgets": [_widget(widget) for widget in dashboard.widgets]}
-    if dashboard.period_override:
-        whole["periodOverride"] = dashboard.period_override
-    if dashboard.start:
-        whole["start"] = dashboard.start
+def body(dashboard: Dashboard, there: str = "") -> str:
+    """The body of PutDashboard, which replaces the whole: the widgets over the body as it was read."""
+    whole = {**parsed(there), "widgets": [_widget(widget) for widget in dashboard.widgets]}
     return json.dumps(whole, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+
+
+def parsed(body: str) -> Mapping[str, Any]:
+    """What a body holds; nothing where it is none."""
+    try:
+        whole = json.loads(body)
+    except ValueError:
+        return {}
+    return whole if isinstance(whole, dict) else {}
 
 
 def _widget(widget: Widget) -> dict[str, Any]:

@@ -10,7 +10,8 @@ from securebase.clients.aws import AwsScope, Refusal
 from securebase.core.diff import Change
 from securebase.core.driver import Answer, Depth, Key, Observed, Target
 from securebase.core.errors import ReconcileError, Terminal
-from securebase.resources.cloudwatch.dashboard_model import Dashboard, Widget, body, problems
+from securebase.core.identity import digest
+from securebase.resources.cloudwatch.dashboard_model import Dashboard, Widget, body, parsed, problems
 from securebase.resources.listing import Listing, Turns
 from securebase.resources.pace import Pace
 from securebase.resources.tagging import unresolved
@@ -33,6 +34,7 @@ class DashboardDriver:
         self._pace = Pace(clock, _EVERY)
         self._turns: Turns[str, str] = Turns(clock, share=0.05, at_least=0)
         self._stamps: dict[str, str] = {}
+        self._warned: dict[str, tuple[str, str]] = {}
 
     def observe(self, targets: Sequence[Target[Dashboard]], depth: Depth) -> Mapping[Key, Answer]:
         """By name; when sweeping only those that the list shows changed, and a few in turns."""
@@ -46,16 +48,16 @@ class DashboardDriver:
             except ReconcileError as error:
                 answers[key] = error
                 continue
-            answers[key] = None if text is None else self._observed(target, names[key], text)
+            answers[key] = None if text is None else self._observed(target, names[key], text, self._remembered(names[key], text))
         return answers
 
     def create(self, target: Target[Dashboard], token: str) -> Observed[Dashboard]:
         """Put it; the name makes it repeatable."""
-        return self._put(target)
+        return self._put(target, "")
 
     def update(self, target: Target[Dashboard], observed: Observed[Dashboard], changes: Sequence[Change]) -> Observed[Dashboard]:
-        """Put the whole dashboard anew."""
-        return self._put(target)
+        """Put the whole dashboard anew, on top of what is there."""
+        return self._put(target, str(observed.raw or ""))
 
     def problems(self, desired: Dashboard) -> Iterable[str]:
         """What CloudWatch would refuse, known without asking."""
@@ -65,22 +67,29 @@ class DashboardDriver:
         """Gone at once."""
         self._aws.attempt("cloudwatch", "delete_dashboards", _GONE, DashboardNames=[observed.external_id])
         self._stamps.pop(observed.external_id, None)
+        self._warned.pop(observed.external_id, None)
 
     def locatable(self, target: Target[Dashboard]) -> bool:
         """By its name, whatever it shows."""
         return not unresolved(target.external_id or target.want().name)
 
-    def _put(self, target: Target[Dashboard]) -> Observed[Dashboard]:
+    def _put(self, target: Target[Dashboard], there: str) -> Observed[Dashboard]:
         want = target.want()
         if wrong := "; ".join(problems(want)):
             raise Terminal("InvalidDashboard", f"dashboard {want.name}: {wrong}")
-        text = body(want)
+        text = body(want, there)
         answer = self._aws.attempt("cloudwatch", "put_dashboard", _INVALID, DashboardName=want.name, DashboardBody=text)
         if isinstance(answer, Refusal):
             raise Terminal("InvalidDashboard", f"dashboard {want.name}: {answer.message}")
         self._stamps.pop(want.name, None)
         self._pace.wrote()
-        return self._observed(target, want.name, text, _warnings(answer))
+        self._warned[want.name] = _plain(text), _warnings(answer)
+        return self._observed(target, want.name, text, self._warned[want.name][1])
+
+    def _remembered(self, name: str, text: str) -> str:
+        """What CloudWatch warned of when this very body was put: nothing that is read tells it again."""
+        put, warnings = self._warned.get(name, ("", ""))
+        return warnings if warnings and put == _plain(text) else ""
 
     def _swept(self, names: Sequence[str]) -> dict[str, str | None]:
         """Bodies as last read where the list says that nothing moved. Not in the list is not proof of absence: that is read by name."""
@@ -108,20 +117,17 @@ class DashboardDriver:
     def _observed(self, target: Target[Dashboard], name: str, text: str, message: str = "") -> Observed[Dashboard]:
         arn = f"arn:{self._aws.partition}:cloudwatch::{self._aws.account_id}:dashboard/{name}"
         value = dashboard_value(name, text, target.desired)
-        return Observed(name, value, owner=target.owner, attributes={"name": name, "arn": arn}, message=message)
+        return Observed(name, value, owner=target.owner, attributes={"name": name, "arn": arn}, message=message, raw=text)
 
 
 def dashboard_value(name: str, text: str, wanted: Dashboard | None) -> Dashboard:
     """The model of a body. A widget where a wanted one stands is that one; any other is named by its place."""
-    try:
-        whole = json.loads(text)
-    except ValueError:
-        whole = {}
+    whole = parsed(text)
     places = {(widget.x, widget.y): widget.id for widget in wanted.widgets} if wanted is not None else {}
     found = [_found(widget, places) for widget in whole.get("widgets") or ()]
     order = {widget.id: at for at, widget in enumerate(wanted.widgets)} if wanted is not None else {}
     found.sort(key=lambda widget: order.get(widget.id, len(order)))
-    return Dashboard(name, tuple(found), whole.get("periodOverride") or "", whole.get("start") or "")
+    return Dashboard(name, tuple(found))
 
 
 def _found(widget: Mapping[str, Any], places: Mapping[tuple[int, int], str]) -> Widget:
@@ -129,6 +135,15 @@ def _found(widget: Mapping[str, Any], places: Mapping[tuple[int, int], str]) -> 
     properties = json.dumps(widget.get("properties") or {}, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
     id = places.get((x, y), f"at-{x}-{y}")
     return Widget(id, str(widget.get("type") or ""), x, y, int(widget.get("width") or 6), int(widget.get("height") or 6), properties)
+
+
+def _plain(text: str) -> str:
+    """A digest of a body that is the same however it is written down."""
+    try:
+        text = json.dumps(json.loads(text), sort_keys=True)
+    except ValueError:
+        return digest(text)
+    return digest(text)
 
 
 def _warnings(answer: Mapping[str, Any]) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from datetime import datetime
 from typing import Any, ClassVar, Final
 
 from securebase.clients.aws import AwsScope, Refusal
@@ -13,7 +14,7 @@ from securebase.core.errors import ReconcileError, Terminal, Waiting
 from securebase.core.identity import OWNER_TAG, Identity
 from securebase.resources.cloudwatch.model import Alarm, MetricQuery, problems
 from securebase.resources.listing import STORM_SECONDS
-from securebase.resources.tagging import SweptTags, Tagged, TagIndex, owned_nodes, tag_list, tag_map, tags_to_put, tags_to_remove, unresolved
+from securebase.resources.tagging import INDEXES, SweptTags, Tagged, owned_nodes, tag_list, tag_map, tags_to_put, tags_to_remove, unresolved
 
 BATCH: Final = 100
 IN_USE_SECONDS: Final = 15.0
@@ -41,7 +42,7 @@ class MetricAlarmDriver:
     def __init__(self, aws: AwsScope, clock: Callable[[], float]) -> None:
         self._aws = aws
         self._clock = clock
-        self._index = TagIndex(aws, clock, "cloudwatch:alarm")
+        self._index = INDEXES.of(aws, clock, "cloudwatch:alarm")  # of both types of alarm
         self._tags = SweptTags(self._index, self._read_tags, clock, few=BATCH)
 
     def observe(self, targets: Sequence[Target[Alarm]], depth: Depth) -> Mapping[Key, Answer]:
@@ -183,6 +184,7 @@ def _dimensions_input(dimensions: Mapping[str, str]) -> list[dict[str, str]]:
 def _observed(alarm: Mapping[str, Any], tagged: Tagged) -> Observed[Alarm]:
     name, arn = alarm["AlarmName"], alarm["AlarmArn"]
     attributes = {"arn": arn, "name": name, "state": alarm.get("StateValue", ""), "since": since(alarm)}
+    attributes |= {"changed": _seconds(alarm.get("AlarmConfigurationUpdatedTimestamp")), "evaluation": alarm.get("EvaluationState") or ""}
     value = alarm_value(alarm, tagged.rest)
     about = ",".join(f"{key}={value.dimensions[key]}" for key in sorted(value.dimensions))
     return Observed(name, value, owner=tagged.owner, attributes=attributes, about=about, raw=dict(alarm))
@@ -190,7 +192,10 @@ def _observed(alarm: Mapping[str, Any], tagged: Tagged) -> Observed[Alarm]:
 
 def since(alarm: Mapping[str, Any]) -> str:
     """Unix seconds since when it is in its state; "" where nobody tells."""
-    stamp = alarm.get("StateTransitionedTimestamp") or alarm.get("StateUpdatedTimestamp")
+    return _seconds(alarm.get("StateTransitionedTimestamp") or alarm.get("StateUpdatedTimestamp"))
+
+
+def _seconds(stamp: datetime | None) -> str:
     return str(int(stamp.timestamp())) if stamp is not None else ""
 
 

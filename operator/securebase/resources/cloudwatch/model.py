@@ -48,7 +48,8 @@ class Alarm:
     evaluate_low_sample  "evaluate" (CloudWatch's default) or "ignore"; for percentiles only, "" elsewhere
     *_actions            ARNs, at most five a state
 
-    Attributes: `arn`, `name`, `state` (OK, ALARM, INSUFFICIENT_DATA).
+    Attributes: `arn`, `name`, `state` (OK, ALARM, INSUFFICIENT_DATA), `since` and `changed` (Unix seconds of its state and of its configuration; ""
+    where nobody tells), `evaluation` ("", PARTIAL_DATA, EVALUATION_ERROR, EVALUATION_FAILURE).
     """
 
     name: str = managed(impact=Impact.REPLACE)

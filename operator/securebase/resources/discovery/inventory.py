@@ -2,22 +2,39 @@
 
 from __future__ import annotations
 
+import json
 import threading
-from collections.abc import Callable, Iterable, Mapping
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any, Final
 from weakref import WeakKeyDictionary
 
 from securebase.clients.aws import AwsScope, Refusal
-from securebase.resources.discovery.services import SERVICES
-from securebase.resources.listing import Listing, Turns
+from securebase.core.errors import ReconcileError
+from securebase.resources.discovery.services import SERVICES, Attributes, Beside, Entry
+from securebase.resources.listing import Listing, Read, Turns
 
-Attributes = Mapping[str, str]
 Things = Mapping[str, Attributes]
-"""Name -> attributes."""
+"""Id -> attributes, `name` among them."""
 
 SWEEPS: Final = 3
 """In how many complete sweeps something must be missed before a read by its id decides that it is gone."""
+
+A_ROUND: Final = 50
+"""Of what no list tells, how much is read in one go. At 5 requests a second a worker is busy with it for ten seconds."""
+
+REST_SECONDS: Final = 15.0
+"""After a round that left something unread. A pass looks twice, and composes and compares by the same; others have their turn."""
+
+SETTINGS_SECONDS: Final = 3600.0
+"""How old may be what an account is set to: AWS changes quotas on request, within hours."""
+
+UNREAD: Final = "unread"
+"""The attribute with the names (comma list) of those that nobody has read yet."""
+
+_ANOTHER: Final = "another"
+_EVER: Final = float("inf")
 
 
 class Inventory:
@@ -25,40 +42,114 @@ class Inventory:
 
     def __init__(self, aws: AwsScope, clock: Callable[[], float]) -> None:
         self._aws = aws
-        self._lock = threading.Lock()
         self._listings: dict[str, Listing[str, Attributes]] = {kind: Listing(partial(self._list, kind), clock) for kind in SERVICES}
-        self._beside: dict[str, Turns[str, Attributes]] = {kind: Turns(clock, share=0.02, at_least=2) for kind in SERVICES}
+        self._accounts: dict[str, Listing[str, str]] = {kind: Listing(partial(self._account, kind), clock) for kind in SERVICES}
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._rests: dict[str, float] = {}
+        self._beside: dict[str, Turns[str, Attributes]] = {kind: Turns(clock, share=0.02, at_least=2, at_most=A_ROUND) for kind in SERVICES}
 
     def listed(self, kind: str, max_age: float) -> Things:
-        """By name, from a list begun at most `max_age` seconds ago."""
-        return self._listings[kind].get(max_age)
+        """By id, from a list begun at most `max_age` seconds ago. What is another service's is left out."""
+        return {id: attributes for id, attributes in self._listings[kind].get(max_age).items() if _ANOTHER not in attributes}
+
+    def instead(self, kind: str, name: str) -> str:
+        """What there is, as last listed, that may have been meant by a name that means nothing; "" = nothing."""
+        known = self._listings[kind].get(_EVER).values()
+        for attributes in known:
+            if attributes["name"] == name and _ANOTHER in attributes:
+                return attributes[_ANOTHER]
+        alike = sorted({attributes["name"] for attributes in known if attributes["name"].lower() == name.lower()})
+        return f"there is {alike[0]}: write it in the same letter case" if alike else ""
 
     def with_beside(self, kind: str, found: Things) -> Things:
-        """With what no list tells: read once for each, then again in turns."""
-        beside = SERVICES[kind].beside
-        reads = self._beside[kind].round(sorted(found), lambda due: {name: beside(self._aws, name) for name in due})
-        return {name: {**attributes, **(reads[name].value if name in reads else {})} for name, attributes in found.items()}
+        """With what the list does not tell, of at most `A_ROUND` things that were not read yet; the attribute `unread` says what others lack."""
+        service = SERVICES[kind]
+        account = self._accounts[kind].get(SETTINGS_SECONDS) if service.account is not None and found else {}
+        if (beside := service.beside) is None:
+            return {id: {**attributes, **account} for id, attributes in found.items()}
+        reads = self._round(kind, beside, sorted(found))
+        lacking = {UNREAD: ",".join(sorted(beside.tells))}
+        return {id: {**attributes, **account, **(reads[id].value if id in reads else lacking)} for id, attributes in found.items()}
 
-    def absent(self, kind: str, name: str) -> bool:
-        """Whether a read by its id, or a new complete list where there is no such read, says that there is none."""
-        read = SERVICES[kind].read
-        if read is None:
-            return name not in self._listings[kind].get()
-        client, operation, parameter, gone = read
-        return isinstance(self._aws.attempt(client, operation, gone, **{parameter: name}), Refusal)
+    def absent(self, kind: str, id: str, name: str) -> bool:
+        """Whether a read by its id says that there is none, or none of that name any more."""
+        service, read = SERVICES[kind], SERVICES[kind].read
+        answer = self._aws.attempt(read.client, read.operation, read.gone, **{read.parameter: id})
+        if isinstance(answer, Refusal):
+            return True
+        if read.entry is None:
+            return False
+        # RDS and ElastiCache find an identifier in any letter case.
+        entry = read.entry(answer)
+        return not entry or bool(service.another(entry)) or service.named(entry) != name
+
+    def unlisted(self, kind: str, name: str) -> bool:
+        """Whether it is there although the last list did not have it: a read by its id, or a new list where the name is none."""
+        if SERVICES[kind].identified is None:
+            return not self.absent(kind, name, name)
+        return any(attributes["name"] == name for attributes in self.listed(kind, 0.0).values())
 
     def _list(self, kind: str) -> dict[str, Attributes]:
         service = SERVICES[kind]
         client, operation, path = service.list
-        found: dict[str, Attributes] = {}
-        for page in self._aws.pages(client, operation, **service.parameters):
-            for entry in _within(page, path):
-                told = {key: value for key, value in service.told(entry, self._aws).items() if value}
-                found[service.named(entry)] = {"name": service.named(entry), **told}
-        return found
+        entries = [entry for page in self._aws.pages(client, operation, **service.parameters) for entry in _within(page, path)]
+        joined = service.joined(self._aws) if service.joined is not None and entries else {}
+        return {service.id(entry): self._told(kind, entry, joined.get(service.id(entry), {})) for entry in entries}
+
+    def _told(self, kind: str, entry: Any, joined: Attributes) -> Attributes:
+        service = SERVICES[kind]
+        if another := service.another(entry):
+            return {"name": service.named(entry), _ANOTHER: another}
+        told = {key: value for key, value in service.told(entry, self._aws).items() if value}
+        return {"name": service.named(entry), **joined, **told}
+
+    def _account(self, kind: str) -> Attributes:
+        read = SERVICES[kind].account
+        return {} if read is None else read(self._aws)
+
+    def _round(self, kind: str, beside: Beside, ids: Sequence[str]) -> Mapping[str, Read[Attributes]]:
+        turns = self._beside[kind]
+        with self._lock:
+            if self._clock() < self._rests.get(kind, 0.0):
+                return turns.known(ids)
+        reads = turns.round(ids, partial(self._one_by_one, beside))
+        if len(reads) < len(ids):
+            with self._lock:
+                self._rests[kind] = self._clock() + REST_SECONDS
+        return reads
+
+    def _one_by_one(self, beside: Beside, due: Sequence[str]) -> Things:
+        """What was read before one failed is kept: the next round goes on there, and fails if that fails again."""
+        answers: dict[str, Attributes] = {}
+        for id in due:
+            try:
+                answers[id] = beside.read(self._aws, id)
+            except ReconcileError:
+                if not answers:
+                    raise
+                break
+        return answers
 
 
-def _within(page: Mapping[str, Any], path: Iterable[str]) -> Iterable[Any]:
+def by_name(things: Things) -> Things:
+    """By the names that people give. CloudWatch adds up the metrics of REST APIs of one name, so that they are watched as one; `namesakes`
+    (comma list) are their ids."""
+    named: dict[str, list[tuple[str, Attributes]]] = defaultdict(list)
+    for id, attributes in sorted(things.items()):
+        named[attributes["name"]].append((id, attributes))
+    return {name: entries[0][1] if len(entries) == 1 else _as_one(entries) for name, entries in named.items()}
+
+
+def _as_one(entries: Sequence[tuple[str, Attributes]]) -> Attributes:
+    logs = [log for _, attributes in entries for log in json.loads(attributes.get("accessLogs") or "[]")]
+    unread = next((attributes[UNREAD] for _, attributes in entries if UNREAD in attributes), "")
+    told = {"namesakes": ",".join(id for id, _ in entries), "accessLogs": json.dumps(logs, separators=(",", ":")) if logs else "", UNREAD: unread}
+    first = {key: value for key, value in entries[0][1].items() if key not in told}
+    return first | {key: value for key, value in told.items() if value}
+
+
+def _within(page: Entry, path: Iterable[str]) -> Iterable[Any]:
     found: Any = page
     for member in path:
         found = found.get(member) or ()
@@ -86,7 +177,7 @@ INVENTORIES: Final = _Inventories()
 class Presence:
     """Who is there, where being missed is not yet being gone. Thread-safe.
 
-    A name that was there once stays until it was missed in `SWEEPS` complete sweeps and `gone` proves it.
+    What was there once stays until it was missed in `SWEEPS` complete sweeps and `gone` proves it.
     """
 
     def __init__(self) -> None:
@@ -99,25 +190,25 @@ class Presence:
         """Whether there were enough complete sweeps since the process began to believe in an absence that was never seen before."""
         return self._sweeps >= SWEEPS
 
-    def seen(self, there: Things, about: Iterable[str] | None, *, sweep: bool) -> None:
+    def seen(self, there: Things, about: Collection[str] | None, *, sweep: bool) -> None:
         """Take in a complete list. `about`: the names it was asked for; None = it tells of all."""
         with self._lock:
             self._sweeps += sweep
             self._known.update(there)
-            for name in there:
-                self._missed.pop(name, None)
-            for name in self._known if about is None else about:
-                if sweep and name not in there:
-                    self._missed[name] = self._missed.get(name, 0) + 1
+            for id in there:
+                self._missed.pop(id, None)
+            for id, known in self._known.items():
+                if sweep and id not in there and (about is None or known["name"] in about):
+                    self._missed[id] = self._missed.get(id, 0) + 1
 
-    def kept(self, gone: Callable[[str], bool]) -> Things:
-        """Everybody who is there, or was and is not proven gone."""
+    def kept(self, gone: Callable[[str, str], bool]) -> Things:
+        """Everybody who is there, or was and is not proven `gone`, by id and name."""
         with self._lock:
-            doubtful = [name for name in self._known if self._missed.get(name, 0) >= SWEEPS]
-        for name in doubtful:
-            if gone(name):
+            doubtful = [(id, known["name"]) for id, known in self._known.items() if self._missed.get(id, 0) >= SWEEPS]
+        for id, name in doubtful:
+            if gone(id, name):
                 with self._lock:
-                    self._known.pop(name, None)
-                    self._missed.pop(name, None)
+                    self._known.pop(id, None)
+                    self._missed.pop(id, None)
         with self._lock:
             return dict(self._known)

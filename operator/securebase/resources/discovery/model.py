@@ -13,8 +13,11 @@ class KnownTarget:
     kind  ApiGatewayRest, ApiGatewayHttp, Lambda, DynamoDB, Aurora, ElastiCache, CloudFront, Sqs
     name  of the function, table, cluster, queue or REST API; id of the HTTP API, distribution or replication group
 
-    Attributes: `exists` (true, false), `settled` (whether an absence is more than a first impression), and as the service's list tells:
-    `id`, `arn`, `members` (comma list), `logGroup`, `logFormat`, `reservedConcurrency`, `timeoutSeconds`, `dlq`.
+    Attributes: `exists` (true, false), `settled` (whether an absence is more than a first impression, and nothing is `unread`), and as far as the
+    service tells (`SERVICES[kind].tells`): `id`, `arn`, `members` (comma list), `logGroup`, `logFormat`, `reservedConcurrency`, `accountConcurrency`,
+    `timeoutSeconds`, `dlq`; of a DB cluster `engine`, `aurora` or `multiAz` (true), `monitored` (comma list of instances with Enhanced Monitoring);
+    of an API `accessLogs` (JSON list of `stage`, `logGroup`, `fields`: context variable -> field); of a REST API whose name others have `namesakes`
+    (comma list of ids). `unread` (comma list): attributes that were not read yet, so that it is not known whether there are any.
     """
 
     kind: str

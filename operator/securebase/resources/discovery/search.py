@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import ClassVar
 
@@ -12,9 +13,9 @@ from securebase.clients.aws import AwsScope
 from securebase.core.diff import Change
 from securebase.core.driver import Answer, Depth, Key, Observed, Target
 from securebase.core.errors import ReconcileError, Terminal
-from securebase.resources.discovery.inventory import INVENTORIES, Attributes, Presence, Things
+from securebase.resources.discovery.inventory import INVENTORIES, UNREAD, Presence, Things, by_name
 from securebase.resources.discovery.model import TagSearch
-from securebase.resources.discovery.services import SERVICES
+from securebase.resources.discovery.services import SERVICES, Attributes
 from securebase.resources.discovery.targets import RECENT_SECONDS
 from securebase.resources.listing import Listing
 
@@ -48,34 +49,48 @@ class SearchDriver:
         wanted: dict[str, list[Target[TagSearch]]] = {}
         for target in targets:
             wanted.setdefault(external_id(target.desired) if target.desired is not None else target.external_id, []).append(target)
-        answers: dict[Key, Answer] = {}
-        for id, asked in wanted.items():
+        found = self._found(wanted, depth)
+        return {target.key: found[id] for id, asked in wanted.items() for target in asked}
+
+    def _found(self, ids: Iterable[str], depth: Depth) -> Mapping[str, Answer]:
+        """What no list tells is read once for all searches of a kind, so that they share a round."""
+        answers: dict[str, Answer] = {}
+        kept: dict[str, dict[str, Things]] = defaultdict(dict)
+        for id in ids:
             try:
-                found: Answer = self._found(id, depth)
+                kept[of_external_id(id).kind][id] = self._kept(id, depth)
             except ReconcileError as error:
-                found = error
-            answers |= dict.fromkeys((target.key for target in asked), found)
+                answers[id] = error
+        for kind, things in kept.items():
+            try:
+                there = self._inventory.with_beside(kind, {id: attributes for found in things.values() for id, attributes in found.items()})
+                answers |= {id: self._answer(id, by_name({one: there[one] for one in found})) for id, found in things.items()}
+            except ReconcileError as error:
+                answers |= dict.fromkeys(things, error)
         return answers
 
-    def _found(self, id: str, depth: Depth) -> Observed[TagSearch]:
+    def _kept(self, id: str, depth: Depth) -> Things:
         wanted, sweep = of_external_id(id), depth is Depth.SWEEP
         with self._lock:
             search = self._searches.setdefault(id, _Search(partial(self._list, wanted), self._clock))
         search.presence.seen(search.listing.get(0.0 if sweep else RECENT_SECONDS), None, sweep=sweep)
-        kept = search.presence.kept(lambda name: self._gone(wanted, name))
-        there = self._inventory.with_beside(wanted.kind, kept)
+        return search.presence.kept(lambda thing, name: self._gone(wanted, thing, name))
+
+    def _answer(self, id: str, there: Things) -> Observed[TagSearch]:
+        unread = sum(UNREAD in attributes for attributes in there.values())
         attributes = {
             "members": json.dumps(sorted(there), separators=(",", ":")),
             "details": json.dumps(there, sort_keys=True, separators=(",", ":")),
-            "settled": "true" if search.presence.settled() else "false",
+            "settled": "true" if self._searches[id].presence.settled() and not unread else "false",
         }
-        return Observed(id, wanted, message=f"finds {len(there)}", attributes=attributes)
+        message = f"finds {len(there)}{f', of which {unread} are not fully read yet' if unread else ''}"
+        return Observed(id, of_external_id(id), message=message, attributes=attributes)
 
     def _list(self, wanted: TagSearch) -> Things:
-        """Names with their attributes, of what carries the tags and is there."""
+        """What carries the tags and is there."""
         arns = self._tagged(wanted)
         listed = self._inventory.listed(wanted.kind, RECENT_SECONDS)
-        return {name: attributes for name, attributes in listed.items() if attributes.get("arn") in arns}
+        return {id: attributes for id, attributes in listed.items() if attributes.get("arn") in arns}
 
     def _tagged(self, wanted: TagSearch, arns: Sequence[str] = ()) -> frozenset[str]:
         asked = (
@@ -95,11 +110,11 @@ class SearchDriver:
                     found.add(str(entry["ResourceARN"]))
         return frozenset(found)
 
-    def _gone(self, wanted: TagSearch, name: str) -> bool:
+    def _gone(self, wanted: TagSearch, id: str, name: str) -> bool:
         """Read by its id: it is not there, or does not carry the tags any more."""
-        if self._inventory.absent(wanted.kind, name):
+        if self._inventory.absent(wanted.kind, id, name):
             return True
-        arn = self._inventory.listed(wanted.kind, 0.0).get(name, {}).get("arn", "")
+        arn = self._inventory.listed(wanted.kind, 0.0).get(id, {}).get("arn", "")
         return bool(arn) and arn not in self._tagged(wanted, (arn,))
 
     def create(self, target: Target[TagSearch], token: str) -> Observed[TagSearch]:

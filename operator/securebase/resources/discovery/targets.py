@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import ClassVar, Final
 
 from securebase.clients.aws import AwsScope
 from securebase.core.diff import Change
 from securebase.core.driver import Answer, Depth, Key, Observed, State, Target
 from securebase.core.errors import ReconcileError, Terminal
-from securebase.resources.discovery.inventory import INVENTORIES, Presence, Things
+from securebase.resources.discovery.inventory import INVENTORIES, UNREAD, Presence, Things, by_name
 from securebase.resources.discovery.model import KnownTarget
 from securebase.resources.discovery.services import SERVICES
 
@@ -39,30 +39,35 @@ class TargetDriver:
         answers: dict[Key, Answer] = {}
         for kind, asked in wanted.items():
             try:
-                there = self._there(kind, {known.name for known in asked.values()}, depth)
+                there = self._there(kind, frozenset(known.name for known in asked.values()), depth)
                 answers |= {key: self._answer(known, there) for key, known in asked.items()}
             except ReconcileError as error:
                 answers |= dict.fromkeys(asked, error)
         return answers
 
-    def _there(self, kind: str, names: Iterable[str], depth: Depth) -> Things:
-        sweep, names = depth is Depth.SWEEP, sorted(names)
+    def _there(self, kind: str, names: frozenset[str], depth: Depth) -> Things:
+        """By name."""
+        sweep = depth is Depth.SWEEP
         listed = self._inventory.listed(kind, 0.0 if sweep else RECENT_SECONDS)
         presence = self._presence[kind]
-        presence.seen({name: listed[name] for name in names if name in listed}, names, sweep=sweep)
-        kept = presence.kept(lambda name: self._inventory.absent(kind, name))
-        found = {name: kept[name] for name in names if name in kept}
-        # A list may not know yet what was made a moment ago.
-        late: Things = {name: {"name": name} for name in names if name not in found and not self._inventory.absent(kind, name)}
-        return self._inventory.with_beside(kind, {**found, **late})
+        presence.seen({id: attributes for id, attributes in listed.items() if attributes["name"] in names}, names, sweep=sweep)
+        kept = presence.kept(lambda id, name: self._inventory.absent(kind, id, name))
+        found = {id: attributes for id, attributes in kept.items() if attributes["name"] in names}
+        missed = names - {attributes["name"] for attributes in found.values()}
+        # A list may not know yet what was made a moment ago; nothing but its name is known of that.
+        nothing = ",".join(sorted(SERVICES[kind].tells))
+        late: Things = {name: {"name": name, UNREAD: nothing} for name in sorted(missed) if self._inventory.unlisted(kind, name)}
+        return {**by_name(self._inventory.with_beside(kind, found)), **late}
 
     def _answer(self, known: KnownTarget, there: Things) -> Observed[KnownTarget]:
-        attributes = there.get(known.name)
-        if attributes is not None:
-            return Observed(external_id(known), known, attributes={**attributes, "exists": "true", "settled": "true"})
+        if (attributes := there.get(known.name)) is not None:
+            settled = "false" if UNREAD in attributes else "true"
+            return Observed(external_id(known), known, message=_remark(attributes), attributes={**attributes, "exists": "true", "settled": settled})
         settled = "true" if self._presence[known.kind].settled() else "false"
         told = {"exists": "false", "settled": settled, "name": known.name}
-        return Observed(external_id(known), known, State.PENDING, "TargetMissing", f"there is no {known.kind} {known.name}", attributes=told)
+        instead = self._inventory.instead(known.kind, known.name)
+        missing = f"there is no {known.kind} {known.name}{f'; {instead}' if instead else ''}"
+        return Observed(external_id(known), known, State.PENDING, "TargetMissing", missing, attributes=told)
 
     def create(self, target: Target[KnownTarget], token: str) -> Observed[KnownTarget]:
         """Never: it is somebody else's."""
@@ -74,6 +79,13 @@ class TargetDriver:
 
     def delete(self, target: Target[KnownTarget], observed: Observed[KnownTarget]) -> None:
         """Nothing: it is somebody else's."""
+
+
+def _remark(attributes: Mapping[str, str]) -> str:
+    """What a person should know of a target that is there."""
+    if namesakes := attributes.get("namesakes"):
+        return f"the name is ambiguous: APIs {namesakes.replace(',', ', ')} share it, and CloudWatch adds up their metrics, so the alarms are of all of them"
+    return "not all of it is read yet: alarms that go by the rest are left as they are" if UNREAD in attributes else ""
 
 
 def external_id(known: KnownTarget) -> str:

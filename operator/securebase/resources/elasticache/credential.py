@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, ClassVar, Final, Generic, Protocol, TypeVar
+from typing import Any, ClassVar, Final, Generic, TypeVar
 
 from securebase.clients.aws import AwsScope, Refusal
 from securebase.core.diff import Change
@@ -15,7 +15,7 @@ from securebase.core.fields import SecretValue
 from securebase.core.identity import digest
 from securebase.resources.elasticache import rotation_record as noted
 from securebase.resources.elasticache.credential_reads import Reader, Sight, with_password
-from securebase.resources.elasticache.group_config import endpoint
+from securebase.resources.elasticache.login_proof import Doors, LoginProof
 from securebase.resources.elasticache.rotation import (
     CHANGED_OUTSIDE,
     LOOK_SECONDS,
@@ -25,11 +25,14 @@ from securebase.resources.elasticache.rotation import (
     Do,
     Move,
     Situation,
+    asks_anew,
+    cuts_off,
     grace_ends,
     retirement_move,
     rotation_move,
 )
 from securebase.resources.elasticache.rotation_record import CURRENT, PENDING, Ask, intent, stamp_of
+from securebase.resources.elasticache.rotation_request import noted_as, refusal
 from securebase.resources.secretsmanager.driver import LONGEST, SHORTEST, generated
 from securebase.resources.tagging import tag_list, unresolved
 
@@ -43,13 +46,6 @@ _TRIES: Final = 8
 """Versions under one rotation's name, of which all but the last turned out to be of no use."""
 
 
-class LoginProof(Protocol):
-    """Who can try a login at a cache."""
-
-    def login(self, host: str, port: int, password: str, username: str = "") -> bool | None:
-        """Whether it is accepted; None where that could not be found out."""
-
-
 class _RotationDriver(ABC, Generic[D]):
     """What both halves of a rotation have in common. External id: the secret's ARN. Nothing differs: `value` is what is wanted."""
 
@@ -61,7 +57,7 @@ class _RotationDriver(ABC, Generic[D]):
         """`proof` is asked where the cache may be reachable from here. `look`: seconds in which what was asked for may not show yet."""
         self._aws = aws
         self._clock = clock
-        self._proof = proof
+        self._doors = Doors(proof, clock)
         self._look = look
         self._reader = Reader(aws, clock)
         self._asked: dict[tuple[str, str], float] = {}
@@ -158,18 +154,14 @@ class _RotationDriver(ABC, Generic[D]):
             self._first_seen = {key: at for key, at in self._first_seen.items() if key[0] != sight.secret.arn}
             self._asked = {key: at for key, at in self._asked.items() if key[0] != sight.secret.arn or now - at < self._look}
         known = self._reader.read(sight.secret, record.in_force or record.current)
-        return Situation(record, access, now, known.created if known else 0.0, waited, asked, self._proven(target, sight, depth), self._look)
+        return Situation(record, access, now, known.created if known else 0.0, waited, asked, self._proven(sight, depth), self._look)
 
-    def _proven(self, target: Target[D], sight: Sight, depth: Depth) -> bool | None:
+    def _proven(self, sight: Sight, depth: Depth) -> bool | None:
         version = self._to_prove(sight)
-        where = endpoint(sight.group)
-        if depth is Depth.SWEEP or self._proof is None or not version or not where or not sight.access.ready:
+        if depth is Depth.SWEEP or not version or not sight.access.ready:
             return None
         value = self._reader.value(sight.secret, version)
-        if value is None or not value.password:
-            return None
-        name = str(sight.user["UserName"]) if sight.user is not None else ""
-        return self._proof.login(where["Address"], int(where["Port"]), value.password, name)
+        return self._doors.accepts(sight, value.password) if value is not None and value.password else None
 
     def _tag(self, sight: Sight, tags: Mapping[str, str]) -> None:
         """All of them or none."""
@@ -227,8 +219,8 @@ class CredentialDriver(_RotationDriver[Credential]):
             raise Waiting("WaitsForGroup", "the secret or the cache cannot be seen yet")
         if not sight.access.ready:
             raise Waiting("WaitsForGroup", f"the cache is {sight.access.status}", POLL_SECONDS)
-        request = target.want().request
-        self._tag(sight, {noted.BASE: sight.access.stamp} | ({noted.ACKNOWLEDGED: request} if request else {}))
+        taken_up = {noted.ACKNOWLEDGED: noted_as(target.want().request)} if asks_anew(target.want(), sight.record) else {}
+        self._tag(sight, {noted.BASE: sight.access.stamp} | taken_up)
         observed = self._observed(target, self._sight(target, Depth.FRESH, 0.0) or sight, Depth.FRESH)
         return self.advance(target, observed) if observed.due else observed
 
@@ -239,7 +231,9 @@ class CredentialDriver(_RotationDriver[Credential]):
         record = sight.record
         if not record.in_force:
             return record.current
-        return record.rotates if record.rotates == record.candidate else ""
+        if record.rotates == record.candidate:
+            return record.rotates or (record.in_force if sight.user is not None and record.alone else "")  # of a user no date tells who changed it
+        return ""
 
     def _situation(self, target: Target[Credential], sight: Sight, depth: Depth) -> Situation:
         self._reader.value(sight.secret, sight.record.in_force or sight.record.current)  # once a version: its age counts
@@ -247,7 +241,9 @@ class CredentialDriver(_RotationDriver[Credential]):
 
     def _told(self, target: Target[Credential], sight: Sight, move: Move, observed: Observed[Credential]) -> Observed[Credential]:
         record = sight.record
-        attributes = {**observed.attributes, "requested": record.acknowledged}
+        attributes = {**observed.attributes, "requested": record.acknowledged} | ({"immediate": "true"} if cuts_off(record) else {})
+        if wrong := refusal(target.want().request):
+            observed = replace(observed, state=State.FAILED, reason="InvalidRequest", message=wrong)
         if not record.in_force:
             return replace(observed, attributes=attributes)
         value = self._reader.value(sight.secret, record.in_force)
@@ -283,8 +279,8 @@ class CredentialDriver(_RotationDriver[Credential]):
 
     def _acknowledge(self, target: Target[Credential], sight: Sight, version: str) -> None:
         want = target.want()
-        if want.request not in ("", sight.record.acknowledged):
-            self._tag(sight, {noted.ACKNOWLEDGED: want.request} | ({noted.IMMEDIATE: version} if want.immediate else {}))
+        if asks_anew(want, sight.record):
+            self._tag(sight, {noted.ACKNOWLEDGED: noted_as(want.request)} | ({noted.IMMEDIATE: version} if want.immediate else {}))
 
     def _put(self, target: Target[Credential], sight: Sight) -> str:
         """A new value as AWSPENDING, under a name that this rotation alone has: after a crash the same version is found again."""
@@ -292,7 +288,7 @@ class CredentialDriver(_RotationDriver[Credential]):
         before = self._reader.value(sight.secret, record.in_force)
         text = before.text if before else ""
         length = min(max(len(before.password) if before else 0, SHORTEST), LONGEST)
-        begun = (target.owner, record.in_force, record.tags.get(noted.SINCE, ""), want.request if want.request != record.acknowledged else "")
+        begun = (target.owner, record.in_force, record.tags.get(noted.SINCE, ""), want.request if asks_anew(want, record) else "")
         for attempt in range(_TRIES):
             version = digest(*begun, str(attempt), length=64)
             said = {"SecretId": sight.secret.arn, "ClientRequestToken": version, "VersionStages": [PENDING]}

@@ -14,6 +14,7 @@ from securebase.resources.elasticache.model import (
     Transit,
     engine,
     engine_parts,
+    has_transit_modes,
     same_release,
     version_numbers,
 )
@@ -72,7 +73,7 @@ def _in_words_of(want: ReplicationGroup, have: ReplicationGroup) -> ReplicationG
         return wanted if not wanted or wanted.lower() == there.lower() else there
 
     (name, version), (running, release) = engine_parts(want.engine), engine_parts(have.engine)
-    same_engine = name == running and same_release(version, release, minor_moves=want.auto_minor_upgrade)
+    same_engine = name == running and same_release(version, release, minor_moves=True)  # what AWS upgraded, it does not take back
     return replace(
         have,
         engine=want.engine if same_engine else have.engine,
@@ -283,6 +284,6 @@ def create_input(want: ReplicationGroup, name: str, tags: Sequence[Mapping[str, 
     }
     always |= {"NumCacheClusters": want.replicas + 1} if want.cluster_mode == ClusterMode.DISABLED else in_shards
     always |= {"DataTieringEnabled": True} if want.data_tiering else {}
-    always |= {"TransitEncryptionMode": want.transit_encryption} if want.transit_encryption != Transit.OFF else {}
+    always |= {"TransitEncryptionMode": want.transit_encryption} if want.transit_encryption != Transit.OFF and has_transit_modes(want.engine) else {}
     always |= {"AuthToken": want.auth_token.value} if isinstance(want.auth_token, SecretValue) else {}
     return {key: value for key, value in said.items() if value} | always

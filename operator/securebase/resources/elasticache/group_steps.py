@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from securebase.core.fields import SecretValue, spelled
 from securebase.resources.elasticache.group_config import Group, log_delivery_input, shard_sizes
-from securebase.resources.elasticache.model import ClusterMode, ReplicationGroup, Transit, engine_parts
+from securebase.resources.elasticache.model import ClusterMode, ReplicationGroup, Transit, engine_parts, has_transit_modes
 
 _MODIFY: Final = "modify_replication_group"
 
@@ -137,8 +137,8 @@ def _node_type(want: ReplicationGroup, have: ReplicationGroup, group: Group) -> 
 
 
 def _transit(want: ReplicationGroup, have: ReplicationGroup, group: Group) -> Step | None:
-    """One rung of off, preferred, required; in either direction."""
-    if want.transit_encryption == have.transit_encryption:
+    """One rung of off, preferred, required; in either direction. An engine without rungs has to become a newer one first."""
+    if want.transit_encryption == have.transit_encryption or not has_transit_modes(have.engine):
         return None
     rungs = list(Transit)
     at, to = rungs.index(Transit(have.transit_encryption)), rungs.index(Transit(want.transit_encryption))

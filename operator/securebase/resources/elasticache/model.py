@@ -63,6 +63,19 @@ def same_release(want: str, have: str, *, minor_moves: bool = False) -> bool:
     return minor_moves and len(wanted) > 1 and there[:1] == wanted[:1] and there > wanted
 
 
+def moved_on(want: str, running: str) -> bool:
+    """Whether a version that runs is a later minor one than the engine that was asked for, as AWS's own upgrades bring it about."""
+    wanted = engine_parts(want)[1]
+    return not same_release(wanted, running) and same_release(wanted, running, minor_moves=True)
+
+
+def has_transit_modes(engine_text: str) -> bool:
+    """Whether TLS can be switched on and off later, by way of a mode that takes both kinds of clients. AWS says otherwise: "Transit encryption mode
+    is not supported for engine version 6.2.6. Please use engine version 7.0.5 or higher"; of 7.0, it runs a later patch."""
+    name, version = engine_parts(engine_text)
+    return name != "redis" or version_numbers(version) >= ((7, 0, 5) if len(version_numbers(version)) > 2 else (7, 0))
+
+
 def parameter_family(engine_text: str) -> str:
     """The parameter group family of an engine: valkey8, redis7, redis6.x, redis5.0 (CreateCacheParameterGroup, API reference)."""
     name, version = engine_parts(engine_text)
@@ -154,6 +167,10 @@ class ReplicationGroup:
     log_deliveries: tuple[LogDelivery, ...] = managed(key="type", default=())
     notification_topic: str = ""
     snapshot_name: str = ""
+
+    def impact_of(self, path: str) -> Impact | None:
+        """Satisfies `core.diff.Weighs`: where TLS has no modes, only another group has it or has it not."""
+        return Impact.REPLACE if path == "transitEncryption" and not has_transit_modes(self.engine) else None
 
 
 def problems(group: ReplicationGroup) -> Iterator[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any, Final, Protocol
 
@@ -31,11 +32,28 @@ def made_as(want: Named, target: Target[Any], limit: int) -> str:
     return "" if unresolved(want.name) else incarnated_name(want.name, target, limit)
 
 
+def count_in(outside: str) -> int:
+    """The number at the end of a successor's name; 0 where there is none."""
+    counted = _COUNTED.search(outside)
+    return int(counted[1]) if counted else 0
+
+
+def by_age(names: Iterable[str]) -> list[str]:
+    """Names of a resource and of its successors, the oldest first."""
+    return sorted(names, key=lambda name: (count_in(name), len(name), name))
+
+
+def incarnation_in(outside: str, target: Target[Any], limit: int) -> int:
+    """Which incarnation a name read outside is of, also where the status that counted them was lost."""
+    number = count_in(outside)
+    named = target.desired is not None and outside == made_as(target.desired, replace(target, incarnation=number), limit)
+    return number if named else target.incarnation
+
+
 def told_name(outside: str, target: Target[Any], limit: int) -> str:
     """A name read outside, as the model says it: an incarnation's name counts as the wanted one."""
     want = target.desired
     if want is None or unresolved(want.name):
         return outside
-    counted = _COUNTED.search(outside)
-    known = {0, target.incarnation, int(counted[1]) if counted else 0}  # a status that was lost no longer counts
+    known = {0, target.incarnation, count_in(outside)}  # a status that was lost no longer counts
     return str(want.name) if outside in {incarnated_name(want.name, replace(target, incarnation=number), limit) for number in known} else outside

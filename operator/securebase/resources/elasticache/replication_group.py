@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
 from typing import Any, ClassVar, Final
 
 from securebase.clients.aws import AwsScope, Refusal
 from securebase.core.diff import Change
-from securebase.core.driver import Answer, Depth, Key, Observed, Saved, State, Target
+from securebase.core.driver import RETIRED, Answer, Depth, Key, Observed, Saved, State, Target
 from securebase.core.errors import ReconcileError, Terminal, Transient, Waiting
 from securebase.core.identity import OWNER_TAG, Identity
-from securebase.resources.elasticache.group_config import create_input, group_attributes, group_value, under_way, waits_for_restart
+from securebase.resources.elasticache.group_config import create_input, group_attributes, group_value, running_version, under_way, waits_for_restart
 from securebase.resources.elasticache.group_steps import Step, next_step, unreached
-from securebase.resources.elasticache.model import NAME_LENGTH, ReplicationGroup, engine_parts, parameter_family, problems
-from securebase.resources.elasticache.names import made_as, outside_name, told_name
+from securebase.resources.elasticache.model import NAME_LENGTH, ReplicationGroup, engine_parts, moved_on, parameter_family, problems
+from securebase.resources.elasticache.names import by_age, count_in, incarnation_in, made_as, outside_name, told_name
+from securebase.resources.elasticache.restore import engine_of_successor, unrestorable
+from securebase.resources.elasticache.snapshots import GroupSnapshots, saved
 from securebase.resources.elasticache.tags import CacheTags
 from securebase.resources.listing import Listing
 from securebase.resources.tagging import Tagged, tag_list, tag_map
@@ -86,6 +87,7 @@ class ReplicationGroupDriver:
         self._groups: Listing[str, Mapping[str, Any]] = Listing(self._list_groups, clock)
         self._clusters: Listing[str, tuple[Mapping[str, Any], ...]] = Listing(self._list_clusters, clock)
         self._tags = CacheTags(aws, clock, "replicationgroup")
+        self._snapshots = GroupSnapshots(aws, clock)
 
     def observe(self, targets: Sequence[Target[ReplicationGroup]], depth: Depth) -> Mapping[Key, Answer]:
         """SWEEP: from lists, and by id what the lists lack. FRESH: by id."""
@@ -115,7 +117,10 @@ class ReplicationGroupDriver:
         if wrong := "; ".join(problems(want)):
             raise Terminal("InvalidReplicationGroup", f"replication group {name}: {wrong}")
         tags = tag_list(tag_map(target.owner, want.tags))
-        said = create_input(want, name, tags, target.restore_from or want.snapshot_name)
+        snapshot = target.restore_from or ("" if target.incarnation else want.snapshot_name)  # what was once given to begin with, only the first begins with
+        if snapshot:
+            want = replace(want, engine=engine_of_successor(want.engine, self._snapshots.engine_in(snapshot)))
+        said = create_input(want, name, tags, snapshot)
         answer = self._ask("create_replication_group", (*_EXISTS, *_BUSY), **said)
         if isinstance(answer, Refusal):
             if answer.code in _BUSY:
@@ -158,7 +163,7 @@ class ReplicationGroupDriver:
 
     def snapshot(self, target: Target[ReplicationGroup], observed: Observed[ReplicationGroup], name: str) -> Saved:
         """Make it, with our owner tag."""
-        if (there := self._snapshot(name)) is None:
+        if (there := self._snapshots.read(name)) is None:
             said = {"ReplicationGroupId": observed.external_id, "SnapshotName": name, "Tags": tag_list({OWNER_TAG: target.owner})}
             answer = self._ask("create_snapshot", (*_BUSY, *_SNAPSHOT_EXISTS), **said)
             if isinstance(answer, Refusal):
@@ -166,32 +171,23 @@ class ReplicationGroupDriver:
             there = answer["Snapshot"]
         if there.get("ReplicationGroupId") != observed.external_id:
             raise Terminal("SnapshotNameTaken", f"snapshot {name} is of {there.get('ReplicationGroupId') or 'another cache'}, not of {observed.external_id}")
-        return Saved.DONE if there.get("SnapshotStatus") == _AVAILABLE else Saved.UNDER_WAY
+        return saved(there)
+
+    def saved_at(self, name: str) -> float | None:
+        """Of the oldest of its shards."""
+        return self._snapshots.saved_at(name)
+
+    def discard(self, observed: Observed[ReplicationGroup], name: str) -> bool:
+        """By its name."""
+        return self._snapshots.discard(observed.external_id, name)
 
     def written_since(self, observed: Observed[ReplicationGroup], name: str) -> str:
-        """Write commands as CloudWatch counted them (SetTypeCmds, a sum per node and minute): the successor does not have them."""
-        snapshot = self._snapshot(name)
-        parts = (snapshot or {}).get("NodeSnapshots") or ()
-        since = min((part["SnapshotCreateTime"] for part in parts if part.get("SnapshotCreateTime")), default=None)
-        if since is None:
-            return ""
-        members = [text.rpartition(":")[0] for text in observed.attributes.get("members", "").split(",") if text and not text.endswith(":replica")]
-        counts = [self._write_commands(member, since) for member in members]
-        if not counts or None in counts:
-            return ""
-        return f"{sum(count or 0 for count in counts)} write commands went to it since the snapshot {name}; its successor lacks them"
+        """As CloudWatch counted it: the operator seldom stands where it could ask the nodes."""
+        return self._snapshots.written_since(_read(observed).group, name)
 
-    def _write_commands(self, member: str, since: datetime) -> int | None:
-        """None where CloudWatch has no data of the node."""
-        now = datetime.fromtimestamp(self._clock() // 60 * 60 + 60, UTC)  # with the minute that is not over: what is counted can only grow
-        start, hours = since.replace(second=0, microsecond=0), max(1, int((now - since).total_seconds() // 3600))
-        answer = self._aws.call(
-            "cloudwatch", "get_metric_statistics", Namespace="AWS/ElastiCache", MetricName="SetTypeCmds", Statistics=["Sum"],
-            Dimensions=[{"Name": "CacheClusterId", "Value": member}], StartTime=start, EndTime=max(now, start + timedelta(minutes=1)),
-            Period=60 * -(-hours // 24),  # at most 1,440 points an answer
-        )  # fmt: skip
-        points = answer.get("Datapoints") or ()
-        return round(sum(point["Sum"] for point in points)) if points else None
+    def unrestorable(self, desired: ReplicationGroup, observed: Observed[ReplicationGroup]) -> Iterable[str]:
+        """What ElastiCache's documentation says of snapshots."""
+        return unrestorable(observed.value, desired)
 
     def adopt(self, target: Target[ReplicationGroup], observed: Observed[ReplicationGroup]) -> Observed[ReplicationGroup]:
         """Put our owner tag on it."""
@@ -203,8 +199,12 @@ class ReplicationGroupDriver:
         return bool(outside_name(target, NAME_LENGTH))
 
     def owned(self, identity: Identity) -> Mapping[str, str]:
-        """By the owner tag, as the tagging API knows it."""
-        return self._tags.owned(identity)
+        """By the owner tag, as the tagging API knows it. Of two that carry one, the younger is the node, and the older what it replaced."""
+        found: dict[str, str] = {}
+        for node, name in self._tags.owned(identity).items():
+            *older, youngest = by_age(self._tags.carrying(identity.owner(node))) or [name]
+            found |= {node: youngest} | {f"{node}{RETIRED}{count_in(each)}": each for each in older}
+        return found
 
     def _list_groups(self) -> dict[str, Mapping[str, Any]]:
         pages = self._aws.pages("elasticache", "describe_replication_groups", MaxRecords=100)
@@ -223,7 +223,7 @@ class ReplicationGroupDriver:
         read = self._by_id(name)
         if not target.external_id and not target.incarnation and (carrying := self._tags.carrying(target.owner)):
             # A status that was lost no longer tells that it was replaced; the owner tag still does, of the youngest last.
-            read = next((found for each in sorted(carrying, key=lambda each: (len(each), each), reverse=True) if (found := self._by_id(each))), read)
+            read = next((found for each in reversed(by_age(carrying)) if (found := self._by_id(each))), read)
         if read is None:
             self._groups.drop(name)
             return None
@@ -302,10 +302,6 @@ class ReplicationGroupDriver:
             raise Terminal("SnapshotNameTaken", f"{answer.message} Rename or remove that snapshot, so that the last state of {name} can be kept")
         return replace(observed, state=State.PENDING, reason="Busy", message=f"it is removed when it is available again: {answer.message}")
 
-    def _snapshot(self, name: str) -> Mapping[str, Any] | None:
-        answer = self._aws.attempt("elasticache", "describe_snapshots", ("SnapshotNotFoundFault",), SnapshotName=name)
-        return None if isinstance(answer, Refusal) else next(iter(answer.get("Snapshots", [])), None)
-
     def _observed(self, target: Target[ReplicationGroup], read: Read, tagged: Tagged) -> Observed[ReplicationGroup]:
         group, want = read.group, target.desired
         name = group["ReplicationGroupId"]
@@ -317,11 +313,12 @@ class ReplicationGroupDriver:
             value,
             state,
             reason,
-            message or _remarks(read),
+            message or _remarks(read, want),
             owner=tagged.owner,
             attributes={"arn": self._tags.arn(name)} | group_attributes(group, read.clusters),
             raw=read,
             under_way=under_way(group, read.clusters, want, value) if want is not None else frozenset(),
+            incarnation=incarnation_in(name, target, NAME_LENGTH),
         )
 
     def _changed(self, target: Target[ReplicationGroup], before: Observed[ReplicationGroup], read: Read, value: ReplicationGroup) -> Observed[ReplicationGroup]:
@@ -345,10 +342,12 @@ def _unknown(status: str) -> tuple[State, str, str]:
     return State.PENDING, "".join(word.capitalize() for word in status.split("-")) or "Unknown", f"ElastiCache says {status or 'nothing'}"
 
 
-def _remarks(read: Read) -> str:
+def _remarks(read: Read, want: ReplicationGroup | None) -> str:
     failed = (each for each in read.group.get("LogDeliveryConfigurations") or () if each.get("Status") == "error")
     remarks = [f"{each['LogType']} is not delivered: {each.get('Message') or 'error'}" for each in failed]
     if waits_for_restart(read.clusters):
         # RebootCacheCluster, API reference: "The reboot causes the contents of the cache [...] to be lost". So it is left to people.
         remarks.append("changed parameters wait for a restart of its nodes, which empties a node: first the replicas, then a failover, then the old primary")
+    if want is not None and not want.auto_minor_upgrade and moved_on(want.engine, running := running_version(read.clusters)):
+        remarks.append(f"runs {running}, to which AWS upgraded it; ElastiCache downgrades nothing, so name that version")
     return "; ".join(remarks)

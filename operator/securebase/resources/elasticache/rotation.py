@@ -13,6 +13,7 @@ from enum import StrEnum
 from typing import Final
 
 from securebase.resources.elasticache.rotation_record import IMMEDIATE, Access, Ask, Record, seconds, stamp_of
+from securebase.resources.elasticache.rotation_request import refusal
 
 LOOK_SECONDS: Final = 60.0
 """How long a cache that shows no sign of what was asked of it is watched before it is asked again. ElastiCache keeps the two latest tokens:
@@ -33,11 +34,12 @@ class Credential:
     secret         ARN of the secret with the value
     user           id of the user; "" = the AUTH token
     every_seconds  how old a value may become; 0 = rotated on request only
-    request        rotated once for each new text here
+    request        rotated once for each new text here; one that has a `refusal` (`rotation_request`) is told and rotates nothing
     immediate      the request is because of a compromise: no grace for what was in force
 
     Attributes: `version` (that the cache accepts), `requested` (the request that was taken up last), `step`, `startedAt` (RFC 3339: when the value
-    in force was put there). Secret attribute: `password`, at that version. All are left out until the cache is known to accept a version.
+    in force was put there), `immediate` (true, where it is or will be one that replaces a compromised one). Secret attribute: `password`, at that
+    version. Version, time and password are left out until the cache is known to accept one.
     """
 
     group: str
@@ -58,7 +60,7 @@ class CredentialRetirement:
     request        as of the credential: an immediate one that is not taken up yet ends the grace of the rotation before it
     immediate      as of the credential
 
-    Attributes: `version` (beside which the cache accepts no other), `graceEndsAt` (RFC 3339, while there is one to wait for).
+    Attributes: `version` (beside which the cache accepts no other), `step`, `graceEndsAt` (RFC 3339, while there is one to wait for).
     """
 
     group: str
@@ -128,6 +130,11 @@ class Situation:
         return self.record.moved(self.access)
 
 
+def asks_anew(want: Credential | CredentialRetirement, record: Record) -> bool:
+    """Whether a rotation is asked for that was not taken up yet."""
+    return want.request not in ("", record.acknowledged) and not refusal(want.request)
+
+
 def rotation_move(want: Credential, at: Situation) -> Move:
     """The next step of a credential."""
     record = at.record
@@ -138,7 +145,7 @@ def rotation_move(want: Credential, at: Situation) -> Move:
     candidate = record.candidate
     if not candidate:
         return _rest(want, at)
-    if record.alone and candidate != record.current and want.request not in ("", record.acknowledged):
+    if record.alone and candidate != record.current and asks_anew(want, record):
         return Move(Do.ACKNOWLEDGE, "Rotating", f"request {want.request} is answered by the rotation under way", version=candidate)
     move = _candidate(at, candidate)
     return replace(move, message=f"{move.message}; {_CUT}") if record.tags.get(IMMEDIATE) == candidate else move
@@ -162,9 +169,9 @@ def _rest(want: Credential, at: Situation) -> Move:
         return Move(Do.NOTHING, "GracePeriod", "the value before still works; no other rotation begins until it is retired")
     if access.ready and not record.of_group(access):
         return Move(Do.REBASE, "Rebase", "the cache is another one, made with the current value", version=record.in_force)
-    if access.ready and (at.moved or (access.user and access.passwords != 1)):
+    if access.ready and (at.moved or (access.user and (access.passwords != 1 or at.proven is False))):
         return Move(Do.PUT, CHANGED_OUTSIDE, "somebody else changed what clients log in with", version=record.in_force)
-    if want.request not in ("", record.acknowledged):
+    if asks_anew(want, record):
         return Move(Do.PUT, "Requested", f"rotation {want.request} is requested", version=record.in_force)
     due = at.created + want.every_seconds if want.every_seconds and at.created else 0.0
     if 0 < due <= at.now:
@@ -260,9 +267,14 @@ def _set(version: str, cut: bool) -> Move:
     return Move(Do.SET, "Retiring", told, version=version)
 
 
+def cuts_off(record: Record) -> bool:
+    """Whether the version in force, or the one that is to be, replaces a compromised one."""
+    return record.tags.get(IMMEDIATE, "") in {record.in_force, record.candidate} - {""}
+
+
 def hurried(want: CredentialRetirement, record: Record) -> bool:
     """Whether there is no grace: what is in force replaces a compromised one, or is itself to be replaced at once."""
-    return record.tags.get(IMMEDIATE) == record.in_force or (want.immediate and want.request not in ("", record.acknowledged))
+    return record.tags.get(IMMEDIATE) == record.in_force or (want.immediate and asks_anew(want, record))
 
 
 def grace_ends(want: CredentialRetirement, record: Record) -> float | None:

@@ -8,6 +8,8 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Final
 
+from securebase.resources.elasticache.rotation_request import read_back
+
 CURRENT: Final = "AWSCURRENT"
 PENDING: Final = "AWSPENDING"
 
@@ -86,7 +88,7 @@ class Record:
 
     @property
     def acknowledged(self) -> str:
-        return self.tags.get(ACKNOWLEDGED, "")
+        return read_back(self.tags.get(ACKNOWLEDGED, ""))
 
     @property
     def since(self) -> float:
