@@ -5,9 +5,14 @@ from __future__ import annotations
 import os
 from collections.abc import Generator
 
+import hypothesis
 import pytest
 
 from lab.cache import Unavailable
+
+# The cores are shared with other tests: how long an example takes says nothing.
+hypothesis.settings.register_profile("shared", deadline=None)
+hypothesis.settings.load_profile("shared")
 
 
 @pytest.hookimpl(wrapper=True)

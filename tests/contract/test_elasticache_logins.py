@@ -11,11 +11,12 @@ from uuid import uuid4
 import pytest
 
 from securebase.core.driver import Depth, Observed, Target
-from securebase.core.errors import Denied
+from securebase.core.errors import Denied, Transient
 from securebase.core.graph import Ref, Role
-from securebase.resources.elasticache.login_model import MOVED, LoginMove, LoginState, moved
+from securebase.resources.elasticache.login_model import MOVED, LoginMove, LoginState, Move
 from securebase.resources.elasticache.logins import RECENT_SECONDS, LoginMoveDriver, LoginStateDriver
 from securebase.resources.elasticache.rotation_record import ALONE, IN_FORCE
+from securebase.resources.secretsmanager.driver import RETIRED_TAG
 from tests.contract.harness import Contract, Lab, check_contract, eventually, observe, write
 
 PASSWORD = {"Type": "password", "Passwords": ["a-password-of-32-characters-long"]}
@@ -95,15 +96,19 @@ def test_a_token_moves_to_users_in_steps(lab: Lab) -> None:
     asked = Asked(lab, "users")
     secret(lab, asked.want.secret)
     assert asked.stage() == "to-users"
-    asked.tag(**{IN_FORCE: "v2", ALONE: "v1"})
+    [first] = lab.raw("secretsmanager").describe_secret(SecretId=asked.want.secret)["VersionIdsToStages"]
+    asked.tag(**{IN_FORCE: first, ALONE: "v1"})
     seen = asked.told()
     assert seen.attributes["stage"] == "token" and "rotation" in seen.message
-    asked.tag(**{ALONE: "v2"})
+    asked.tag(**{ALONE: first})
     assert asked.stage() == "to-users"
-    asked.tag(**{MOVED: moved("users", lab.clock() - 10)})
+    asked.tag(**{MOVED: str(Move("users").at(lab.clock() - 10))})
     seen = asked.told(Depth.SWEEP)
     assert seen.attributes["stage"] == "to-users" and seen.again_at > lab.clock() and seen.attributes["graceEndsAt"] in seen.message
     lab.clock.advance(600)
+    assert asked.told(Depth.SWEEP).attributes["stage"] == "to-users", "the cache is not open to users yet"
+    asked.group(("app", "on ~app:* +@read"))
+    asked.used()
     assert asked.told(Depth.SWEEP).attributes["stage"] == "users"
 
 
@@ -117,11 +122,60 @@ def test_users_move_to_a_token_in_steps(lab: Lab) -> None:
     [(name, access)] = json.loads(seen.attributes["users"]).items()
     assert name == "app" and access.startswith("on ~app:*"), "who is off is nobody"
     secret(lab, asked.want.secret)
-    asked.tag(**{MOVED: moved("token", lab.clock() - 601)})
+    asked.tag(**{MOVED: str(Move("token").at(lab.clock() - 601))})
     assert asked.stage() == "token"
     open_again = replace(asked.target, desired=replace(asked.want, way="open"))
     again = observe(asked.driver, open_again)
     assert again is not None and again.attributes["stage"] == "stays"
+
+
+def test_another_wish_is_looked_at_anew_at_once(lab: Lab) -> None:
+    asked = Asked(lab, "users")
+    asked.group(("app", "on ~app:* +@read"))
+    asked.used()
+    assert asked.stage() == "users"
+    back = observe(asked.driver, replace(asked.target, desired=replace(asked.want, way="token")))
+    assert back is not None and json.loads(back.attributes["users"]).keys() == {"app"}
+
+
+def test_a_user_that_cannot_be_seen_is_no_answer(lab: Lab) -> None:
+    asked = Asked(lab, "token")
+    asked.group(("app", "on ~app:* +@read"), ("jobs", "on ~jobs:* +@read"))
+    asked.used()
+    lab.control.fail("elasticache", "DescribeUsers", "UserNotFound", 404, account=lab.account, times=1)
+    with pytest.raises(Transient):
+        asked.told()
+    assert json.loads(asked.told().attributes["users"]).keys() == {"app", "jobs"}
+
+
+def test_users_of_a_successor_count(lab: Lab) -> None:
+    asked = Asked(lab, "token")
+    base = asked.want
+    asked.want = replace(base, user_group=f"{base.user_group}-1")
+    asked.group(("app", "on ~app:* +@read"))
+    asked.used()
+    asked.want = base
+    assert asked.stage() == "to-token"
+
+
+def test_another_value_that_is_current_is_a_rotation(lab: Lab) -> None:
+    asked = Asked(lab, "users")
+    arn = secret(lab, asked.want.secret)
+    [first] = lab.raw("secretsmanager").describe_secret(SecretId=arn)["VersionIdsToStages"]
+    asked.tag(**{IN_FORCE: first, ALONE: first})
+    assert asked.stage() == "to-users"
+    lab.raw("secretsmanager").put_secret_value(SecretId=arn, SecretString='{"password": "y"}')
+    assert asked.stage() == "token"
+
+
+def test_a_secret_that_somebody_deletes_still_counts(lab: Lab) -> None:
+    asked = Asked(lab, "users")
+    arn = secret(lab, asked.want.secret)
+    lab.raw("secretsmanager").delete_secret(SecretId=arn, RecoveryWindowInDays=7)
+    assert asked.stage() == "to-users", "the token is let in all the same"
+    lab.raw("secretsmanager").restore_secret(SecretId=arn)
+    asked.tag(**{RETIRED_TAG: "yes"})
+    assert asked.stage() == "users", "we let it go"
 
 
 def test_sweeps_look_only_at_those_who_move(lab: Lab) -> None:
@@ -145,19 +199,31 @@ def test_a_look_that_is_denied_is_no_answer(lab: Lab) -> None:
     assert asked.stage() == "token"
 
 
+def test_a_move_begins_before_clients_are_told(lab: Lab) -> None:
+    arn, driver = secret(lab), LoginMoveDriver(lab.scope("us-east-1"), lab.clock)
+    begun = lab.target(driver.type, LoginMove(arn, "users", request="monthly"), node="login-move")
+    told = lab.target(driver.type, LoginMove(arn, "users", told=True, request="later"), node="login-told")
+    assert observe(driver, begun) is None
+    assert driver.create(begun, "t").attributes == {} and observe(driver, told) is None
+    assert driver.create(told, "t").attributes["since"]
+    [tag] = [tag["Value"] for tag in lab.raw("secretsmanager").describe_secret(SecretId=arn)["Tags"] if tag["Key"] == MOVED]
+    assert Move.of(tag).request == "monthly", "what was asked for when it began"
+    assert observe(driver, begun) is not None and observe(driver, told) is not None
+
+
 def test_a_move_is_noted_once(lab: Lab) -> None:
     arn = secret(lab)
-    contract = Contract(LoginMoveDriver, LoginMove(arn, "users"), {"the other way": LoginMove(arn, "token")}, deletes=False)
+    contract = Contract(LoginMoveDriver, LoginMove(arn, "users", told=True), {"the other way": LoginMove(arn, "token", told=True)}, deletes=False)
     check_contract(lab, contract)
     driver = LoginMoveDriver(lab.scope("us-east-1"), lab.clock)
-    target = lab.target(driver.type, LoginMove(arn, "users"), node="login-move")
+    target = lab.target(driver.type, LoginMove(arn, "users", told=True), node="login-told")
     since = observe(driver, target)
     assert since is not None
     driver.delete(target, since)
     lab.clock.advance(120.0)
     again = observe(driver, target)
     assert again is not None and again.attributes == since.attributes, "what is let go and noted again began when it began"
-    turned = write(driver, replace(target, desired=LoginMove(arn, "token")))
+    turned = write(driver, replace(target, desired=LoginMove(arn, "token", told=True)))
     assert turned.attributes["since"] > since.attributes["since"]
     unknown = lab.target(driver.type, LoginMove(Ref("secret", "arn"), "users"))
     assert observe(driver, unknown) is None

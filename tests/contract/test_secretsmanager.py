@@ -122,8 +122,30 @@ def test_a_secret_without_a_version_is_told(lab: Lab) -> None:
     assert seen is not None and (seen.state, seen.reason) == (State.FAILED, "NoValue")
 
 
-def test_deleted_it_can_be_restored_with_its_value(lab: Lab) -> None:
+def test_what_somebody_else_deletes_is_restored_with_its_value(lab: Lab) -> None:
     driver, target, first = made(lab, secret())
+    lab.raw("secretsmanager").delete_secret(SecretId=target.external_id, RecoveryWindowInDays=7)
+    eventually(lambda: observe(driver, target), lambda found: found is None, "gone")
+    eventually(lambda: driver.create(replace(target, external_id=""), TOKEN), lambda _: True, "restored")
+    assert settled(driver, target).secrets == first.secrets
+
+
+def test_what_is_let_go_but_not_deleted_yet_has_no_value(lab: Lab) -> None:
+    driver, target, first = made(lab, secret())
+    lab.control.fail("secretsmanager", "DeleteSecret", "AccessDeniedException", 403, account=lab.account)
+    with pytest.raises(Denied):
+        driver.delete(target, first)
+    lab.control.clear_rules()
+    seen = observe(driver, target)
+    assert seen is not None and not seen.secrets and "currentVersion" not in seen.attributes
+    assert write(driver, target).secrets != first.secrets
+    delete(driver, target)
+    eventually(lambda: observe(driver, target), lambda found: found is None, "gone")
+
+
+def test_deleted_by_us_it_comes_back_with_another_value(lab: Lab) -> None:
+    driver, target, first = made(lab, secret())
+    lab.raw("secretsmanager").tag_resource(SecretId=target.external_id, Tags=[{"Key": "securebase.io/token-alone", "Value": "v"}])
     delete(driver, target)
     described = lab.raw("secretsmanager").describe_secret(SecretId=target.external_id)
     assert 6.9 < (described["DeletedDate"].timestamp() - described["CreatedDate"].timestamp()) / 86400 < 7.1
@@ -131,7 +153,10 @@ def test_deleted_it_can_be_restored_with_its_value(lab: Lab) -> None:
     moved = replace(target, external_id="", desired=replace(target.want(), description="again", tags={"team": "new"}))
     again = eventually(lambda: driver.create(moved, TOKEN.replace("0", "f")), lambda _: True, "restored")
     assert again.external_id == target.external_id
-    assert settled(driver, moved).secrets == first.secrets
+    renewed = settled(driver, moved)
+    assert renewed.secrets and renewed.secrets != first.secrets
+    tags = {tag["Key"] for tag in lab.raw("secretsmanager").describe_secret(SecretId=target.external_id)["Tags"]}
+    assert tags == {OWNER_TAG, "team"}, "nothing is noted any more of the value before"
 
 
 def test_a_name_that_another_left_behind_is_not_taken(lab: Lab) -> None:

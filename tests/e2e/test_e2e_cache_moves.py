@@ -9,10 +9,11 @@ from typing import Any
 import pytest
 
 from bench.clients import Worker, working
-from securebase.resources.elasticache.login_model import MOVED, moved
+from securebase.resources.elasticache.login_model import MOVED, Move
 from tests.e2e.caches import Cache
 from tests.e2e.harness import Tenant
 
+TOKEN = {"mode": "token", "users": None}
 USERS = {"mode": "rbac", "users": [{"name": "api", "accessString": "on ~* +@all -@dangerous"}]}
 
 
@@ -45,7 +46,7 @@ def let_the_move_rest(cache: Cache, to: str) -> None:
     """Clients were told half an hour earlier than they were."""
     secrets = cache.tenant.aws("secretsmanager")
     [secret] = [one for one in cache.secrets() if any(tag["Key"] == MOVED for tag in one["Tags"])]
-    secrets.tag_resource(SecretId=secret["ARN"], Tags=[{"Key": MOVED, "Value": moved(to, time.time() - 1800)}])
+    secrets.tag_resource(SecretId=secret["ARN"], Tags=[{"Key": MOVED, "Value": str(Move(to).at(time.time() - 1800))}])
     cache.refresh()
 
 
@@ -84,11 +85,22 @@ def test_from_a_token_to_users_and_back(cache: Cache) -> None:
     moves_without_a_cut(cache, "users", "api", **USERS)
     cache.until(lambda: len(cache.secrets()) == 1, "the token's secret to go")
     assert cache.group()["UserGroupIds"] and not cache.group()["AuthTokenEnabled"]
-    moves_without_a_cut(cache, "token", "default", mode="token", users=None)
+    moves_without_a_cut(cache, "token", "default", **TOKEN)
     cache.until(lambda: not cache.group()["UserGroupIds"] and cache.group()["AuthTokenEnabled"], "the token alone to count")
     cache.until(lambda: cache.elasticache.describe_user_groups()["UserGroups"] == [], "the user group to go")
     cache.until(lambda: len(cache.secrets()) == 1, "the users' secrets to go")
     cache.ready()
+
+
+def test_there_and_back_and_there_again(cache: Cache) -> None:
+    """Within the week in which secrets that are let go can come back: their values do not."""
+    cache.made(alarms={"enabled": False}, rotation={"grace": "10m"})
+    told = [cache.connection()]
+    for to, username, auth in (("users", "api", USERS), ("token", "default", TOKEN), ("users", "api", USERS)):
+        told.append(moves_without_a_cut(cache, to, username, **auth))
+        cache.until(lambda: len(cache.secrets()) == 1, "the secret of the way before to go")
+    assert len({one["password"] for one in told}) == 4
+    assert [cache.lets_in(one) for one in told] == [False, False, False, True]
 
 
 def test_users_wait_for_the_grace_of_a_rotation(cache: Cache) -> None:

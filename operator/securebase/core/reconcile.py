@@ -310,6 +310,8 @@ class _Pass:
         if step.prior is None or not step.prior.snapshot or step.node.starts_empty:
             return ""
         older = next((one for one in self.plan.steps if one.node.id == predecessor_id(step)), None)
+        if older is not None and older.problem is not None:
+            raise older.problem  # it may well be there, with all that was written since
         if older is None or older.prior is None or not isinstance(older.observed, Observed):
             return step.prior.snapshot
         return self._saved(step, Source(older.target, older.observed, (step.prior, older.prior)))

@@ -139,7 +139,7 @@ def test_users_have_passwords_of_their_own_and_nobody_comes_without_a_name() -> 
 
 def whose(graph: Graph) -> set[str]:
     """Nodes that take part in how clients log in."""
-    parts = ("secret", "user-", "users", "credential", "retirement", "login-move")
+    parts = ("secret", "user-", "users", "credential", "retirement", "login-")
     return {node.id for node in graph if node.id.startswith(parts)}
 
 
@@ -149,10 +149,13 @@ def test_on_the_way_to_users_the_user_default_has_the_token() -> None:
     assert default.access_string == "on ~* &* +@all" and default.passwords == (SecretFrom("secret", "password"),)
     group = desired(graph, "group", ReplicationGroup)
     assert group.auth_token is None and group.user_groups
-    assert desired(graph, "login-move", LoginMove).to == "users" and graph.nodes["login-move"].after == {"connection"}
+    assert desired(graph, "login-move", LoginMove).to == "users" and graph.nodes["connection"].after == {"login-move"}
+    assert desired(graph, "login-told", LoginMove).told and graph.nodes["login-told"].after == {"connection"}
+    assert default.password_version == Ref("secret", "currentVersion") and desired(graph, "user-app", User).password_version == ""
+    assert graph.nodes["credential-app"].after == {"user-app"}
     assert "credential" not in graph.nodes and desired(graph, "connection", ObjectSecret).data["username"] == "app"
     after = composed(small(auth=RBAC), PAIR, login={"stage": "users"})
-    assert whose(graph) - whose(after) == {"secret", "login-move"} and desired(after, "user-default", User).access_string.startswith("off")
+    assert whose(graph) - whose(after) == {"secret", "login-move", "login-told"} and desired(after, "user-default", User).access_string.startswith("off")
 
 
 def test_users_wait_for_a_rotation_of_the_token() -> None:
@@ -164,7 +167,7 @@ def test_users_wait_for_a_rotation_of_the_token() -> None:
 def test_on_the_way_to_a_token_users_stay_as_they_are() -> None:
     there = {"app": "on ~* +@read", "default": "on ~app:* +@read"}
     graph = composed(small(), PAIR, login={"stage": "to-token", "users": json.dumps(there)})
-    assert whose(graph) == {"secret", "secret-app", "user-app", "user-default", "users", "credential", "retirement", "login-move"}
+    assert whose(graph) == {"secret", "secret-app", "user-app", "user-default", "users", "credential", "retirement", "login-move", "login-told"}
     assert desired(graph, "user-app", User).access_string == "on ~* +@read"
     assert desired(graph, "user-default", User).access_string == "on ~* &* +@all"
     group, credential = desired(graph, "group", ReplicationGroup), desired(graph, "credential", Credential)

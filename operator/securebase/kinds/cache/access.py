@@ -25,6 +25,9 @@ LOGIN: Final = "login"
 SECRET: Final = "secret"
 USERS: Final = "users"
 MOVE: Final = "login-move"
+"""Begun, before clients are told."""
+TOLD: Final = "login-told"
+"""Since when they know."""
 _DEFAULT: Final = "default"
 
 
@@ -70,6 +73,7 @@ def secret_node(spec: CacheClusterSpec) -> str:
 
 def login_node(spec: CacheClusterSpec, context: Context) -> Node:
     """The look that decides how things are to stand."""
+    request, immediate = _asked(context)
     way = {"token": Way.TOKEN, "rbac": Way.USERS, "none": Way.OPEN}[spec.auth.mode]
     state = LoginState(
         secret=_secret_name(_Login(_DEFAULT), context),
@@ -77,6 +81,8 @@ def login_node(spec: CacheClusterSpec, context: Context) -> Node:
         way=way.value,
         shares_token=any(user.name == _DEFAULT for user in spec.auth.users),
         grace_seconds=spec.rotation.grace.seconds,
+        request=request,
+        immediate=immediate,
     )
     return Node(LOGIN, "elasticache/login-state", state, role=Role.EXTERNAL)
 
@@ -107,15 +113,21 @@ def access_nodes(spec: CacheClusterSpec, access: Access, context: Context) -> It
     for login in (*access.published, *access.leaving):
         yield Node(login.node(SECRET), "secretsmanager/secret", _secret(login, context))
     if access.users is not None:
-        yield from _user_nodes(spec, access.users, context)
+        yield from _user_nodes(spec, access, access.users, context)
     for login in access.published:
-        yield Node(login.node("credential"), "elasticache/credential", _credential(spec, access, login, context))
-    yield Node(CONNECTION, "kubernetes/secret", _connection(spec, access.published, context))
+        # What could not be given its password, or not be switched on, is not published.
+        able = frozenset({f"user-{login.name}"}) if access.on_users else frozenset[str]()
+        yield Node(login.node("credential"), "elasticache/credential", _credential(spec, access, login, context), after=able)
+    begun = LoginMove(Ref(SECRET, "arn"), access.moving, request=_asked(context)[0])
+    if access.moving:
+        yield Node(MOVE, "elasticache/login-move", begun)
+    connection = _connection(spec, access.published, context)
+    yield Node(CONNECTION, "kubernetes/secret", connection, after=frozenset({MOVE}) if access.moving else frozenset())
     told = frozenset({CONNECTION})
     for login in access.published:
         yield Node(login.node("retirement"), "elasticache/credential-retirement", _retirement(spec, access, login, context), after=told)
     if access.moving:
-        yield Node(MOVE, "elasticache/login-move", LoginMove(Ref(SECRET, "arn"), access.moving), after=told)
+        yield Node(TOLD, "elasticache/login-move", replace(begun, told=True), after=told)
 
 
 def _secret_name(login: _Login, context: Context) -> str:
@@ -132,10 +144,14 @@ def _secret(login: _Login, context: Context) -> ManagedSecret:
     )
 
 
-def _user_nodes(spec: CacheClusterSpec, users: Mapping[str, str], context: Context) -> Iterator[Node]:
-    """Whoever logs in without a name is nobody, unless `default` is among the users."""
+def _user_nodes(spec: CacheClusterSpec, access: Access, users: Mapping[str, str], context: Context) -> Iterator[Node]:
+    """Whoever logs in without a name is nobody, unless `default` is among the users. Nobody rotates the password of one that is leaving."""
+    leaving = {login.name for login in access.leaving}
     for name, access_string in users.items():
-        yield Node(f"user-{name}", "elasticache/user", _user(spec, name, access_string, context))
+        user = _user(spec, name, access_string, context)
+        if access.moving == Way.USERS and name in leaving:
+            user = replace(user, password_version=Ref(_Login(name).node(SECRET), "currentVersion"))
+        yield Node(f"user-{name}", "elasticache/user", user)
     group_id = cache_id(context.identity, USERS, ID_LENGTH)
     if _DEFAULT not in users:
         nobody = replace(default_user(group_id, spec.engine, context.tags), user_id=cache_id(context.identity, f"user-{_DEFAULT}", ID_LENGTH))

@@ -244,8 +244,9 @@ class CredentialDriver(_RotationDriver[Credential]):
         attributes = {**observed.attributes, "requested": record.acknowledged} | ({"immediate": "true"} if cuts_off(record) else {})
         if wrong := refusal(target.want().request):
             observed = replace(observed, state=State.FAILED, reason="InvalidRequest", message=wrong)
-        if not record.in_force:
-            return replace(observed, attributes=attributes)
+        shut = sight.user is not None and not sight.group.get("UserGroupIds")
+        if not record.in_force or shut or (record.alone and not record.of_group(sight.access)):  # what is noted is of another time, or of another cache
+            return replace(observed, state=State.FAILED if wrong else State.PENDING, attributes=attributes)
         value = self._reader.value(sight.secret, record.in_force)
         if value is None or not value.password:
             lost = f"version {record.in_force}, which the cache accepts, is not in the secret any more"

@@ -50,6 +50,13 @@ def incarnation_in(outside: str, target: Target[Any], limit: int) -> int:
     return number if named else target.incarnation
 
 
+def is_made_as(outside: str, name: str, target: Target[Any], limit: int) -> bool:
+    """Whether a name read outside is that of an incarnation of what is named so."""
+    counted = _COUNTED.search(outside)
+    known = {0, target.incarnation, int(counted[1]) if counted else 0}  # a status that was lost no longer counts
+    return outside in {incarnated_name(name, replace(target, incarnation=number), limit) for number in known}
+
+
 def told_name(outside: str, target: Target[Any], limit: int) -> str:
     """A name read outside, as the model says it: an incarnation's name counts as the wanted one."""
     want = target.desired

@@ -33,6 +33,7 @@ class User:
                     rotating them is another type's work. A user that is off needs none: it gets one that nobody knows, because a group of
                     engine valkey takes no user without
     authentication  `password` or `iam`; with `iam` id and name must be equal
+    password_version  of the one password, where that is to be kept by this type; "" = not compared. It is noted in a tag
 
     Attributes: `id`, `arn`, `name`, `status`, `passwordCount`.
     """
@@ -44,6 +45,7 @@ class User:
     access_string: str = DISABLED
     passwords: tuple[SecretValue | SecretFrom, ...] = managed(secret=True, default=())
     authentication: str = "password"
+    password_version: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,6 +21,9 @@ from securebase.resources.tagging import Tagged, tag_list, tag_map, unresolved
 
 D = TypeVar("D", bound=User | UserGroup)
 
+PASSWORD_VERSION: Final = "securebase.io/password-version"
+"""Tag of a user: the version of the password that it was given last, where that is kept here."""
+
 _ACTIVE: Final = "active"
 _GROUP_WORDS: Final = {
     "DefaultUserRequired": "a user group of engine redis needs a user with the name default",
@@ -87,11 +90,11 @@ class _AccessDriver(ABC, Generic[D]):
     def create(self, target: Target[D], token: str) -> Observed[D]:
         """Make it with its tags; the id makes it repeatable."""
         want, name = target.want(), self._name(target)
-        tags = tag_list(tag_map(target.owner, want.tags))
+        tags = tag_list(tag_map(target.owner, self._noted_tags(want)))
         answer = self._attempt(f"create_{self.API.noun}", (self.API.exists,), name, Engine=want.engine, Tags=tags, **self._creation(want))
         if isinstance(answer, Refusal):
             return self._made_before(target, name)
-        tagged = Tagged(target.owner, want.tags)
+        tagged = Tagged(target.owner, self._noted_tags(want))
         self._tags.wrote(answer["ARN"], tagged)
         self._listing.put(name, answer)
         return self._observed(target, answer, tagged)
@@ -102,7 +105,7 @@ class _AccessDriver(ABC, Generic[D]):
         if told := self._modification(want, observed.value, entry):
             answer = self._attempt(f"modify_{self.API.noun}", (), observed.external_id, **told)
             entry = entry if isinstance(answer, Refusal) else answer
-        tags = self._tags.change(observed.attributes["arn"], want.tags, Tagged(observed.owner, observed.value.tags), changes)
+        tags = self._tags.change(observed.attributes["arn"], self._noted_tags(want), Tagged(observed.owner, observed.value.tags), changes)
         written = self._observed(target, entry, Tagged(observed.owner, tags))
         return replace(written, value=replace(want, tags=tags))
 
@@ -148,6 +151,10 @@ class _AccessDriver(ABC, Generic[D]):
     @abstractmethod
     def _value(self, entry: Mapping[str, Any], name: str, tags: Mapping[str, str], want: D | None) -> D:
         """The model of what AWS tells, in the wanted spelling where it means the same."""
+
+    def _noted_tags(self, want: D) -> Mapping[str, str]:
+        """The wanted tags, and those by which something is remembered."""
+        return want.tags
 
     @abstractmethod
     def _attributes(self, entry: Mapping[str, Any]) -> dict[str, str]:
@@ -235,7 +242,8 @@ class UserDriver(_AccessDriver[User]):
         if want.engine != have.engine:
             told["Engine"] = want.engine
         # Whoever is switched on needs a password that somebody knows, and who is switched off shall have none of those.
-        if want.authentication != have.authentication or is_off(want.access_string) != is_off(have.access_string):
+        switched = is_off(want.access_string) != is_off(have.access_string)
+        if want.authentication != have.authentication or switched or want.password_version != have.password_version:
             told["AuthenticationMode"] = authentication_mode(want)
         return told
 
@@ -249,7 +257,11 @@ class UserDriver(_AccessDriver[User]):
             access_string=want.access_string if want is not None and access(want.access_string) == access(said) else said,
             passwords=want.passwords if want is not None else (),
             authentication=(entry.get("Authentication") or {}).get("Type", ""),
+            password_version=tags.get(PASSWORD_VERSION, "") if want is not None and want.password_version else "",
         )
+
+    def _noted_tags(self, want: User) -> Mapping[str, str]:
+        return {**want.tags, PASSWORD_VERSION: want.password_version} if want.password_version else want.tags
 
     def _attributes(self, entry: Mapping[str, Any]) -> dict[str, str]:
         return {"name": entry.get("UserName", ""), "passwordCount": str((entry.get("Authentication") or {}).get("PasswordCount", 0))}

@@ -28,6 +28,15 @@ TOKEN_CHARACTERS: Final = string.ascii_letters + string.digits + "!&#$^<>-"
 SHORTEST, LONGEST = 32, 128
 """Characters of a generated password."""
 
+RETIRED_TAG: Final = "securebase.io/retired"
+"""Tag: we let the secret go; its value is never to let anybody in again, should the secret come back."""
+
+_LET_GO: Final = "(let go)"
+"""What stands for the description of such a secret: where it is wanted again it differs, and is given another value."""
+
+_NOTES: Final = "securebase.io/"
+"""Begins the keys of all our tags."""
+
 _GONE: Final = ("ResourceNotFoundException",)
 _SCHEDULED: Final = "InvalidRequestException"
 _CURRENT: Final = "AWSCURRENT"
@@ -60,6 +69,11 @@ class Description:
             stamp=entry.get("LastChangedDate"),
             deleted=bool(entry.get("DeletedDate")),
         )
+
+    @property
+    def retired(self) -> bool:
+        """Whether we let it go, whether or not it is deleted yet."""
+        return RETIRED_TAG in self.tags
 
     @property
     def current(self) -> str:
@@ -105,7 +119,8 @@ class ManagedSecretDriver:
         return answers
 
     def create(self, target: Target[ManagedSecret], token: str) -> Observed[ManagedSecret]:
-        """Make it with a generated value, restore it where its name waits for deletion, or take up what an earlier try made."""
+        """Make it with a generated value, restore it where its name waits for deletion, or take up what an earlier try made. What somebody else
+        deleted has its value again; what we let go gets another one, and forgets what was noted of the one before."""
         want = target.want()
         there = self._describe(want.name)
         if there is None:
@@ -119,7 +134,9 @@ class ManagedSecretDriver:
         return self.update(target, self._observed(target, there), ())
 
     def update(self, target: Target[ManagedSecret], observed: Observed[ManagedSecret], changes: Sequence[Change]) -> Observed[ManagedSecret]:
-        """Change what is told about it; a new key re-encrypts the versions in use (UpdateSecret)."""
+        """Change what is told about it; a new key re-encrypts the versions in use (UpdateSecret). What was let go gets another value."""
+        if isinstance(observed.raw, Description) and observed.raw.retired:
+            observed = self._observed(target, self._renewed(target, observed.raw))
         want, have, arn = target.want(), observed.value, observed.external_id
         told: dict[str, str] = {}
         if want.description != have.description:
@@ -139,6 +156,10 @@ class ManagedSecretDriver:
     def delete(self, target: Target[ManagedSecret], observed: Observed[ManagedSecret]) -> None:
         """Schedule its deletion: from then on nobody can read it, and for seven days it can be restored."""
         arn = observed.external_id
+        noted = self._aws.attempt("secretsmanager", "tag_resource", (*_GONE, _SCHEDULED), SecretId=arn, Tags=tag_list({RETIRED_TAG: "yes"}))
+        if isinstance(noted, Refusal) and noted.code in _GONE:
+            self._forget(arn)
+            return
         answer = self._aws.attempt("secretsmanager", "delete_secret", (*_GONE, _SCHEDULED), SecretId=arn, RecoveryWindowInDays=RECOVERY_DAYS)
         if isinstance(answer, Refusal) and answer.code == _SCHEDULED and (left := self._describe(arn)) is not None and not left.deleted:
             raise Terminal(answer.code, f"{observed.value.name} cannot be deleted: {answer.message}")  # a replica holds it, for one
@@ -207,17 +228,32 @@ class ManagedSecretDriver:
             raise Transient("NotVisibleYet", f"the secret {want.name} is there, but cannot be seen yet")
         return there
 
+    def _renewed(self, target: Target[ManagedSecret], there: Description) -> Description:
+        """Another value, and nothing noted of the one before. The value first: without the tag nobody would know any more that the one before
+        must not be used."""
+        want = target.want()
+        value = json.dumps({"username": want.username, "password": self._aws.learn(generated(want.length))})
+        self._aws.call("secretsmanager", "put_secret_value", SecretId=there.arn, SecretString=value)
+        notes = sorted(key for key in there.tags if key.startswith(_NOTES) and key != OWNER_TAG)
+        self._aws.call("secretsmanager", "untag_resource", SecretId=there.arn, TagKeys=notes)
+        found = self._describe(there.arn)
+        if found is None:
+            raise Transient("NotVisibleYet", f"the secret {there.name} is there, but cannot be seen yet")
+        return found
+
     def _observed(self, target: Target[ManagedSecret], there: Description) -> Observed[ManagedSecret]:
         tagged, want = Tagged.of(there.tags), target.desired
         value = ManagedSecret(
             name=there.name,
             tags=tagged.rest,
             username=want.username if want else "",
-            description=there.text,
+            description=_LET_GO if there.retired else there.text,
             kms_key=key_as_wanted(want.kms_key if want else "", there.kms_key),
             length=want.length if want else 0,
         )
         attributes = {"arn": there.arn, "name": there.name}
+        if there.retired:
+            return Observed(there.arn, value, owner=tagged.owner, attributes=attributes, about=there.arn, raw=there)
         if not there.current:
             return Observed(there.arn, value, State.FAILED, "NoValue", "no version is labelled AWSCURRENT", tagged.owner, attributes=attributes)
         attributes["currentVersion"] = there.current

@@ -16,7 +16,8 @@ class ManagedSecret:
     length    characters of the first password, 32 to 128; not compared afterwards
     kms_key   id, ARN or alias of a customer key; "" = the account's `aws/secretsmanager`
 
-    Deleting it schedules the deletion for seven days later; when it is wanted again before, it is restored with the value it had.
+    Deleting it schedules the deletion for seven days later; when it is wanted again before, it is restored, with another value. Deleted by
+    somebody else, it is restored with the value it had.
 
     Attributes: `arn`, `name`, `currentVersion` (the version id labelled AWSCURRENT). Secret attribute: `password`, at that version.
     """
