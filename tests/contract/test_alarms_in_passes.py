@@ -222,6 +222,60 @@ def test_a_target_that_goes_takes_its_own_alarms_and_the_composites_change_first
     assert {told[at][0] for at in changed} <= at_rest.names("composite-")
 
 
+def _told(platform: Platform) -> set[str]:
+    """Alarms that the composite which tells people is over, itself or through its parts."""
+    rules = {alarm["AlarmName"]: set(alarm["AlarmRule"].split('"')[1::2]) for alarm in _composites(platform, HOME)}
+    told = rules[platform.graph.nodes["composite-shop_warning"].desired.name]
+    while inner := told & rules.keys():
+        told = (told - inner).union(*(rules[name] for name in inner))
+    return told
+
+
+def _growing(extra: int) -> list[dict[str, Any]]:
+    return [*tenants(7), *tenants(8, 1)[7:]][: 7 + extra]
+
+
+@pytest.mark.parametrize("refused", ["Part 3 of", "warning: shop needs a look"])
+def test_with_another_part_every_alarm_goes_on_telling_whatever_is_refused(platform: Platform, aws_endpoint: AwsEndpoint, refused: str) -> None:
+    platform.wants(*_growing(0))
+    platform.run()
+    assert platform.run().plan.is_empty() and len(_composites(platform, HOME)) == 3
+    before = _told(platform)
+    assert before == platform.names("alarm-") and len(before) == 140
+    platform.wants(*_growing(1))
+    rule = aws_endpoint.control.fail("cloudwatch", "PutCompositeAlarm", "LimitExceeded", account=platform.account, contains=refused)
+    for _ in range(2):
+        platform.run()
+        assert before <= _told(platform)
+    assert rule.hits
+    aws_endpoint.control.remove(rule)
+    report = platform.run()
+    assert _told(platform) == platform.names("alarm-") and any(result.after for result in report.results), "the rest follows by itself"
+    platform.run()
+    rules = [set(alarm["AlarmRule"].split('"')[1::2]) for alarm in _composites(platform, HOME)]
+    assert _told(platform) == platform.names("alarm-") and sum(len(children) for children in rules) == 141 + 3, "each is in one part"
+    assert platform.run().plan.is_empty() and platform.sweep() == []
+
+
+def test_with_a_part_less_what_it_had_is_taken_over_first(platform: Platform, aws_endpoint: AwsEndpoint) -> None:
+    platform.wants(*_growing(1))
+    platform.run()
+    assert platform.run().plan.is_empty() and len(_composites(platform, HOME)) == 4
+    platform.wants(*_growing(0))
+    rule = aws_endpoint.control.fail("cloudwatch", "PutCompositeAlarm", "LimitExceeded", account=platform.account, contains="Part 1 of")
+    for _ in range(2):
+        platform.run()
+        assert platform.names("alarm-") <= _told(platform)
+    assert rule.hits
+    aws_endpoint.control.remove(rule)
+    mark = platform.mark()
+    for _ in range(3):
+        platform.run()
+        assert platform.names("alarm-") <= _told(platform)
+    assert platform.run().plan.is_empty() and _alarm_names(platform, HOME) == platform.names("alarm-") | platform.names("composite-")
+    assert [call for call in platform.calls(mark) if call.status >= 400] == [], "nothing was removed that another one was still over"
+
+
 def test_at_the_end_every_composite_goes_before_what_it_is_over(at_rest: Platform) -> None:
     rules = {alarm["AlarmName"]: alarm["AlarmRule"] for alarm in _composites(at_rest, HOME)}
     every = at_rest.names("alarm-") | at_rest.names("composite-")

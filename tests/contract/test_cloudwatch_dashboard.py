@@ -80,7 +80,9 @@ def test_what_cloudwatch_warns_of_is_told_as_long_as_that_body_stands(lab: Lab) 
     for depth in (Depth.FRESH, Depth.SWEEP, Depth.SWEEP):
         lab.clock.advance(61.0)
         seen = driver.observe([target], depth)[target.key]
-        assert isinstance(seen, Observed) and seen.message == made.message, depth
+        assert isinstance(seen, Observed) and seen.message == made.message and not seen.silent, depth
+        restarted = DashboardDriver(lab.scope("us-east-1"), lab.clock).observe([target], depth)[target.key]
+        assert isinstance(restarted, Observed) and restarted.silent, "who did not put it does not know what there was to tell"
     plain = replace(target.want(), widgets=(latency,))
     lab.raw("cloudwatch").put_dashboard(DashboardName=plain.name, DashboardBody=body(plain))
     seen = driver.observe([target], Depth.FRESH)[target.key]

@@ -291,6 +291,13 @@ def test_given_topics_are_read_every_tenth_sweep(lab: Lab) -> None:
     lab.clock.advance(60.0)
     answers = driver.observe(targets, Depth.SWEEP)
     assert [getattr(answers[target.key], "reason", None) for target in targets] == ["TopicMissing", "", "TopicMissing", ""]
-    lab.control.fail("sns", "GetTopicAttributes", "InternalError", 500, account=lab.account)
+    rule = lab.control.fail("sns", "GetTopicAttributes", "InternalError", 500, account=lab.account)
+    for depth in Depth:
+        lab.clock.advance(60.0)
+        assert [getattr(found, "reason", None) for found in driver.observe(targets, depth).values()] == ["TopicMissing", "", "TopicMissing", ""]
+    lab.control.remove(rule)
+    lab.raw("sns").create_topic(Name="ops")
+    mark = len(lab.control.log.reads())
     lab.clock.advance(60.0)
-    assert [getattr(found, "reason", None) for found in driver.observe(targets, Depth.FRESH).values()] == ["TopicMissing", "", "TopicMissing", ""]
+    assert [getattr(found, "reason", None) for found in driver.observe(targets, Depth.SWEEP).values()] == ["", "", "", ""]
+    assert len(lab.control.log.reads()) - mark == 1, "what keeps alarms out is looked at in every sweep, the others are not"

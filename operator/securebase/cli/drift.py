@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from typing import Any
+
 from rich.console import Console
 
 from securebase.cli.planning import Planned, planned
 from securebase.cli.render import print_drift, print_json
 from securebase.cli.surroundings import instance_of, reading_cluster, reading_process
-from securebase.clients.kubernetes import GROUP, VERSION, Kubernetes
+from securebase.clients.kubernetes import GROUP, VERSION
 from securebase.core.errors import ReconcileError
 from securebase.core.identity import Identity
 from securebase.core.kind import Kind, ObjectRef
@@ -28,7 +31,10 @@ def drift_of_cluster(instance: str, namespace: str, *, as_json: bool) -> int:
         instance = instance or instance_of(api)
         bodies = api.get(f"/apis/{GROUP}/{VERSION}/awsaccounts")["items"]
         process = reading_process(instance, {account.name: account for account in map(account_of, bodies)}, redactor, api)
-        done = [one for kind in KINDS for one in _of_kind(kind, namespace, api, process, redactor)]
+        scope = f"/namespaces/{namespace}" if namespace else ""
+        found = {kind.kind: api.get(f"/apis/{GROUP}/{VERSION}{scope}/{kind.plural}")["items"] for kind in KINDS}
+        sources = ClusterSources(api, outputs_of(found).get, redactor.register)
+        done = [one for kind in KINDS for one in _of_kind(kind, found[kind.kind], process, sources)]
     except ReconcileError as error:
         errors.print(str(error), markup=False)
         return 1
@@ -46,11 +52,16 @@ def _drifts(one: Planned) -> bool:
     return one.plan is not None and any(step.drift for step in one.plan.steps)
 
 
-def _of_kind(kind: Kind, namespace: str, api: Kubernetes, process: Process, redactor: Redactor) -> list[Planned]:
-    scope = f"/namespaces/{namespace}" if namespace else ""
-    found = api.get(f"/apis/{GROUP}/{VERSION}{scope}/{kind.plural}")["items"]
-    outputs = {ObjectRef(kind.kind, item["metadata"]["namespace"], item["metadata"]["name"]): (item.get("status") or {}).get("outputs") for item in found}
-    sources = ClusterSources(api, outputs.get, redactor.register)
+def outputs_of(found: Mapping[str, Sequence[Mapping[str, Any]]]) -> dict[ObjectRef, Mapping[str, str] | None]:
+    """What the objects of all kinds tell each other, by kind as listed: known before any of them is composed, as they refer across kinds."""
+    return {
+        ObjectRef(kind, item["metadata"]["namespace"], item["metadata"]["name"]): (item.get("status") or {}).get("outputs")
+        for kind, items in found.items()
+        for item in items
+    }
+
+
+def _of_kind(kind: Kind, found: Sequence[Mapping[str, Any]], process: Process, sources: ClusterSources) -> list[Planned]:
     done = []
     for item in found:
         metadata, status = item["metadata"], item.get("status") or {}

@@ -13,6 +13,7 @@ from securebase.clients.limits import RateLimiter
 from securebase.core.breakers import MassDeletion
 from securebase.core.kind import Kind
 from securebase.core.plan import Prior
+from securebase.resources.discovery.inventory import AT_ONCE
 from securebase.resources.registry import Drivers, aws_drivers, kubernetes_drivers
 from securebase.runtime.accounts import Account, Accounts
 from securebase.runtime.shared import Process, SharedUse
@@ -38,9 +39,10 @@ def instance_of(api: Kubernetes) -> str:
 
 
 def reading_process(instance: str, accounts: Mapping[str, Account], redactor: Redactor, api: Kubernetes | None = None) -> Process:
-    """Everything an object's plan needs, with a fence that lets no write through. Without `api`, what lives in the cluster is not compared."""
+    """Everything an object's plan needs, with a fence that lets no write through. It looks once and goes by what it sees. Without `api`, what
+    lives in the cluster is not compared."""
     clients = AwsClients(limiter=RateLimiter(), version=__version__, fence=_refuse, redact=redactor)
-    drivers = Drivers(clients, aws_drivers() | kubernetes_drivers(api, time.time), time.time)
+    drivers = Drivers(clients, aws_drivers(patience=AT_ONCE) | kubernetes_drivers(api, time.time), time.time)
     return Process(instance, drivers, Accounts(clients, time.time, accounts), SharedUse(), MassDeletion(time.time), time.time)
 
 

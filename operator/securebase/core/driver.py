@@ -94,6 +94,7 @@ class Observed(Generic[D]):
     drifted     with it: paths that somebody changed outside although no value shows it, and that this step puts right
     again_at    Unix seconds at which something will be due that nobody else will tell; 0 = nothing known
     checked_at  Unix seconds of the read behind `value`; 0 = now
+    silent      there may be something to tell that no read tells: what was told before stands
     """
 
     external_id: str
@@ -114,6 +115,7 @@ class Observed(Generic[D]):
     again_at: float = 0.0
     checked_at: float = 0.0
     incarnation: int = 0
+    silent: bool = False
 
 
 Key = tuple[Identity, str]

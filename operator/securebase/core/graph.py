@@ -81,6 +81,7 @@ class Node:
     lingers  on deletion it goes among the last, not before what it refers to (a bucket's permission for a distribution still serving)
     named    found by a name that refers to nothing: it is read together with what it refers to, not after it
     partial  composed without something that could not be looked up: what exists of it loses nothing, being added to if it `Grows`, else left as it is
+    keeps_until  nodes that must hold all they are to hold before anything is taken out of this one, if it `HandsOver`: what moves is in both meanwhile
     task     done once and then forgotten (an invalidation): never counts against readiness, leaves the graph when acknowledged
     starts_empty  what replaces it does not begin with what it held
     """
@@ -96,6 +97,7 @@ class Node:
     lingers: bool = False
     named: bool = False
     partial: bool = False
+    keeps_until: frozenset[str] = frozenset()
     starts_empty: bool = False
 
     def dependencies(self) -> frozenset[str]:
@@ -115,6 +117,17 @@ class Grows(Protocol):
         """What is wanted together with what is `there`, but for `leaving`: external ids of what the object removes. None where the two cannot be one."""
 
 
+@runtime_checkable
+class HandsOver(Protocol):
+    """Optional for a desired value: what it is made of can move to another resource, added there before it is taken out here."""
+
+    def lacks(self, there: Any) -> bool:
+        """Whether something that is wanted is not in what is `there`."""
+
+    def kept(self, there: Any) -> Any:
+        """What is wanted together with what is `there`; what is there alone, where one cannot hold both."""
+
+
 class InvalidGraph(ValueError):
     """A composition that cannot be executed: a programming error of a kind, never the user's."""
 
@@ -126,7 +139,7 @@ class Graph:
     reading_waves  the order of reads: what a node takes a value from comes before it. Fewer, so that more of one type is read at once
     """
 
-    __slots__ = ("_unsure", "complete", "gathered", "needs", "nodes", "reading_waves", "removal_wave_of", "wave_of", "waves")
+    __slots__ = ("_needed", "_unsure", "complete", "gathered", "needs", "nodes", "reading_waves", "removal_wave_of", "wave_of", "waves")
 
     def __init__(
         self,
@@ -148,8 +161,9 @@ class Graph:
             self.nodes[node.id] = node
         self.needs: dict[str, frozenset[str]] = {node.id: node.dependencies() for node in self.nodes.values()}
         for name, needed in self.needs.items():
-            if unknown := needed - self.nodes.keys():
+            if unknown := (needed | self.nodes[name].keeps_until) - self.nodes.keys():
                 raise InvalidGraph(f"{name!r} refers to {sorted(unknown)}, which the graph does not have")
+        self._needed = frozenset[str]().union(*self.needs.values())
         self.waves: tuple[tuple[Node, ...], ...] = tuple(self._waves(self.needs))
         self.reading_waves = tuple(self._waves({node.id: frozenset() if node.named else node.references() for node in self.nodes.values()}))
         self.wave_of: dict[str, int] = {node.id: wave for wave, nodes in enumerate(self.waves) for node in nodes}
@@ -161,6 +175,10 @@ class Graph:
     def spares(self, name: str) -> bool:
         """Whether the absence of a node does not mean that it is no longer wanted."""
         return not self.complete or self._unsure(name)
+
+    def is_needed(self, name: str) -> bool:
+        """Whether another node takes something from it, or goes after it."""
+        return name in self._needed
 
     def outdated(self, attributes: Attributes) -> bool:
         """Whether the attributes it was composed by are known to be others now."""

@@ -10,7 +10,8 @@ from typing import Any
 from securebase.core.driver import Answer, Depth, Observed, Target
 from securebase.core.errors import ReconcileError, Transient
 from securebase.core.graph import Attributes, Graph, Known, Node, Role, resolve
-from securebase.core.plan import Plan, Prior, gated, node_step, prune_step
+from securebase.core.handover import removed_later, steps_in_order
+from securebase.core.plan import Plan, Prior, Step, gated, node_step, prune_step
 from securebase.core.subject import Subject, World
 from securebase.core.succession import possible
 
@@ -100,15 +101,16 @@ def make_plan(
     now = datetime.fromtimestamp(world.now(), UTC)
     leaving = prunable(graph, subject)
     gone = external_ids(leaving)
-    steps = [
-        possible(
-            node_step(node, target_of(node, subject, attributes), answers.get(node.id), _recorded(node, subject), subject.policy, subject.key, gone),
-            world.driver(node.type, node.region or subject.region),
-        )
-        for node in graph
-    ]
+
+    def step_of(node: Node) -> Step:
+        target, recorded = target_of(node, subject, attributes), _recorded(node, subject)
+        step = node_step(node, target, answers.get(node.id), recorded, subject.policy, subject.key, gone)
+        return possible(step, world.driver(node.type, node.region or subject.region))
+
+    steps, keeps = steps_in_order(tuple(graph), step_of, world.now())
     for name in sorted(leaving, key=lambda name: -leaving[name].wave):
-        steps.append(prune_step(leaving[name], prior_target(leaving[name], subject), pruned.get(name)))
+        step = prune_step(leaving[name], prior_target(leaving[name], subject), pruned.get(name))
+        steps.append(removed_later(step) if keeps else step)
     return gated(Plan(tuple(steps)), subject.policy, now, subject.approved, granted)
 
 

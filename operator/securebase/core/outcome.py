@@ -26,7 +26,7 @@ class Outcome:
 
 def of_report(report: Report, policy: Policy) -> Outcome:
     """The outcome of a pass that got as far as a plan."""
-    lasting = [result for result in report.results if not result.task]
+    lasting = [result for result in report.results if not (result.task or result.beside)]
     problem, synced, soonest = _gravest(lasting), _synced(report, policy), _soonest(report.results)
     if problem is not None:
         error = problem.problem or Transient(problem.reason, problem.message)

@@ -31,15 +31,18 @@ def promised(names: Iterable[str]) -> Promised:
     return Promised(known) if all(every) else SoFar(known)
 
 
-def outputs_now(told: Mapping[str, str], found: Mapping[str, str], *, ready: bool) -> dict[str, str]:
+def outputs_now(told: Mapping[str, str], found: Mapping[str, str], *, ready: bool, partial: bool = False) -> dict[str, str]:
     """What to tell after a pass that found these outputs, where `told` was told before.
 
     Once the object is ready it is what was found. Before, what cannot be read now, or is being replaced, still serves as it was told: all of it,
-    lest an old value stand beside a new one. Lists are told by themselves.
+    lest an old value stand beside a new one. Lists are told by themselves. `partial`: nothing else is wanted than before, and not all of what there is was
+    looked up, so that what was told counts more than what was found.
     """
     lists = {name: _list_now(told.get(name, ""), value) for name, value in found.items() if isinstance(value, Promised)}
     values = {name: value for name, value in found.items() if name not in lists and value}
     before = {name: value for name, value in told.items() if name not in lists}
+    if partial:
+        values |= before
     return {**(before if not ready and before.keys() - values.keys() else values), **{name: value for name, value in lists.items() if value}}
 
 

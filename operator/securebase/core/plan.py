@@ -8,13 +8,13 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, Final
+from typing import Any
 
 from securebase.core.diff import Applied, Cause, Change, diff
 from securebase.core.driver import Answer, Observed, Target
-from securebase.core.errors import ReconcileError, ReferenceNotFound, Terminal, Transient, Waiting
+from securebase.core.errors import ReconcileError, ReferenceNotFound, Terminal, Transient
 from securebase.core.fields import Impact, Paths, graft, leaves
-from securebase.core.graph import Grows, Node, Role, shown
+from securebase.core.graph import Grows, HandsOver, Node, Role, shown
 from securebase.core.policy import Adopt, Gate, Policy, gate
 
 
@@ -54,7 +54,7 @@ class Prior:
 @dataclass(frozen=True, slots=True)
 class Step:
     """One node's part of a plan. `changes` holds what differs, `held` the subset that a gate holds back, `refused` why a replacement that is
-    wanted is impossible."""
+    wanted is impossible. `left`: what differs is not even told, because it was composed without something that is not known yet."""
 
     node: Node
     target: Target[Any]
@@ -65,6 +65,7 @@ class Step:
     problem: ReconcileError | None = None
     prior: Prior | None = None
     refused: str = ""
+    left: bool = False
 
     @property
     def drift(self) -> tuple[str, ...]:
@@ -121,10 +122,6 @@ EXISTENCE = ""
 """The path of a change that makes or removes a whole resource."""
 
 
-LOOKED_UP_AGAIN_SECONDS: Final = 15.0
-"""Until an object is looked at again of which something could not be looked up."""
-
-
 def node_step(node: Node, target: Target[Any], answer: Answer, prior: Prior | None, policy: Policy, key: bytes, leaving: frozenset[str] = frozenset()) -> Step:
     """The step that makes one node match its observation. Gates are put on later, by `gated`. `leaving`: external ids of what the object removes."""
     if isinstance(answer, ReconcileError):
@@ -150,17 +147,17 @@ def node_step(node: Node, target: Target[Any], answer: Answer, prior: Prior | No
         change for change in diff(target.desired, answer.value, applied, key, ignore=policy.ignored(node.id)) if change.path not in answer.under_way
     )
     action = _action(answer, target, changes)
-    if wanted is None and action is Action.UPDATE:
-        why = "not changed while something it is made of could not be looked up: it would lose what was not found"
-        return Step(node, target, Action.HOLD, answer, problem=Waiting("LookupIncomplete", why, LOOKED_UP_AGAIN_SECONDS), prior=prior)
+    if wanted is None and action is Action.UPDATE:  # a lookup that failed tells so itself; one that is under way is nobody's problem
+        return Step(node, target, Action.NONE, answer, prior=prior, left=True)
     return Step(node, target, action, answer, changes, prior=prior)
 
 
 def _losing_nothing(node: Node, desired: Any, there: Any, leaving: frozenset[str]) -> Any | None:
-    """What is wanted; of what was composed without something that could not be looked up, with all that is there. None where that cannot be told."""
-    if not node.partial:
-        return desired
-    return desired.grown(there, leaving) if isinstance(desired, Grows) else None
+    """What is wanted; of what was composed without something that could not be looked up, or is not taken over elsewhere yet, with all that is
+    there. None where that cannot be told."""
+    if node.partial:
+        return desired.grown(there, leaving) if isinstance(desired, Grows) else None
+    return desired.kept(there) if node.keeps_until and isinstance(desired, HandsOver) else desired
 
 
 def _contents(desired: Any) -> Iterable[Change]:

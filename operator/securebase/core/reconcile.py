@@ -29,7 +29,7 @@ from securebase.core.graph import Graph, Known, Role, resolve
 from securebase.core.observe import external_ids, make_plan, observe_batch, observe_graph, observe_priors, prunable, target_of
 from securebase.core.plan import EXISTENCE, Action, Plan, Prior, Step, gated, node_step, wanted_now
 from securebase.core.policy import Adopt, Gate, Mode
-from securebase.core.remembered import not_composed, observed_only, remembered
+from securebase.core.remembered import not_composed, observed_only, remembered, somebody_elses
 from securebase.core.removal import remove_keeping_data, used_by_others
 from securebase.core.subject import FIRST_POLL, LONGEST_POLL, Memory, NodeResult, Report, Subject, World
 from securebase.core.succession import Source, await_snapshot, end_of_predecessor, possible, predecessor_id, snapshot_to_start_from, tidied
@@ -54,7 +54,7 @@ def reconcile(graph: Graph, subject: Subject, world: World, memory: Memory, *, p
     memory.granted = plan.granted
     memory.seen = {name: found for name, found in answers.items() if isinstance(found, Observed)}
     if subject.policy.mode is not Mode.ENFORCE:
-        results = tuple(observed_only(step, graph.removal_wave_of.get(step.node.id, 0), subject) for step in plan.steps)
+        results = tuple(observed_only(step, graph, subject) for step in plan.steps)
         return Report(plan, (*results, *not_composed(graph, subject, results)), attributes)
     return _Pass(graph, subject, world, memory, plan, attributes.copy()).run()
 
@@ -327,10 +327,11 @@ class _Pass:
         self.existing.add(name)
         if step.node.role is Role.EXTERNAL:
             after = None if observed.state is State.READY else self._poll(step)
-            return NodeResult(remembered(step, self._wave(step), observed), observed.state.value, reason=observed.reason, message=observed.message, after=after)
+            return somebody_elses(remembered(step, self._wave(step), observed), observed, after, self.graph, self.subject)
         kept = Applied.decode(step.prior.applied) if step.prior else None
         held = Paths([*step.held, *self.subject.policy.ignore_paths(name)])
-        applied = step.prior.applied if name in self.unsettled and step.prior else Applied.of(written, self.subject.key, leaving_out=held, kept=kept).encode()
+        untouched = step.left or name in self.unsettled
+        applied = None if untouched else Applied.of(written, self.subject.key, leaving_out=held, kept=kept).encode()
         prior = remembered(step, self._wave(step), observed, applied, incarnation)
         if observed.state is not State.READY:
             prior = replace(prior, snapshot=self.replacing.get(name, prior.snapshot))

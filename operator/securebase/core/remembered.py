@@ -3,22 +3,36 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
 
 from securebase.core.diff import Applied
 from securebase.core.driver import RETIRED, Observed, State
-from securebase.core.graph import Graph
+from securebase.core.graph import Graph, Role
 from securebase.core.plan import Prior, Step
 from securebase.core.subject import NodeResult, Subject
 
 
-def observed_only(step: Step, wave: int, subject: Subject) -> NodeResult:
+def somebody_elses(prior: Prior, observed: Observed[Any], after: float | None, graph: Graph, subject: Subject) -> NodeResult:
+    """How what is somebody else's stands. What no node takes anything from may wait for a person for weeks: where something was composed by it, it
+    is looked at again at the interval, else by sweeps alone."""
+    result = NodeResult(prior, observed.state.value, reason=observed.reason, message=observed.message, after=after)
+    if graph.is_needed(prior.id):
+        return result
+    beside = prior.id not in graph.gathered
+    return replace(result, after=None if beside or after is None else subject.policy.interval, beside=beside)
+
+
+def observed_only(step: Step, graph: Graph, subject: Subject) -> NodeResult:
     """What came of a step where nothing may be written."""
+    wave = graph.removal_wave_of.get(step.node.id, 0)
     if step.problem is not None:
         return NodeResult(remembered(step, wave), "HELD", step.problem, drift=step.drift)
     if step.observed is None:
         return NodeResult(remembered(step, wave), "ABSENT", reason="Absent", message="does not exist", drift=step.drift)
-    applied = "" if step.changes else Applied.of(step.target.desired, subject.key).encode() if step.target.desired is not None else ""
+    if step.node.role is Role.EXTERNAL:
+        return somebody_elses(remembered(step, wave, step.observed), step.observed, None, graph, subject)
+    applied = "" if step.changes or step.left else Applied.of(step.target.desired, subject.key).encode() if step.target.desired is not None else ""
     prior = remembered(step, wave, step.observed, applied or (step.prior.applied if step.prior else ""))
     return NodeResult(prior, step.observed.state.value, reason=step.observed.reason, message=step.observed.message, drift=(*step.drift, *step.observed.drifted))
 

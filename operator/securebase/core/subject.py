@@ -78,7 +78,8 @@ class World(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class NodeResult:
-    """How one resource stands after the pass. `state` is a `State`, or WAITING, HELD, ABSENT; `problem` is why."""
+    """How one resource stands after the pass. `state` is a `State`, or WAITING, HELD, ABSENT; `problem` is why. `beside`: it is somebody else's and
+    nothing is made of it, so that it is told and keeps nothing from being ready."""
 
     prior: Prior
     state: str
@@ -88,6 +89,7 @@ class NodeResult:
     drift: tuple[str, ...] = ()
     after: float | None = None
     task: bool = False
+    beside: bool = False
 
 
 @dataclass(frozen=True, slots=True)

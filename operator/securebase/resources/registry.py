@@ -23,6 +23,7 @@ from securebase.resources.cloudfront.subscriptions import MonitoringSubscription
 from securebase.resources.cloudwatch.composite import CompositeAlarmDriver
 from securebase.resources.cloudwatch.dashboards import DashboardDriver
 from securebase.resources.cloudwatch.driver import MetricAlarmDriver
+from securebase.resources.discovery.inventory import PATIENT, Patience
 from securebase.resources.discovery.search import SearchDriver
 from securebase.resources.discovery.targets import TargetDriver
 from securebase.resources.ec2.driver import SecurityGroupDriver
@@ -136,12 +137,14 @@ _CLASSES: tuple[DriverClass, ...] = (
 )
 
 
-def aws_drivers(proof: LoginProof | None = None, settle_scale: float = 1.0) -> dict[str, DriverFactory]:
+def aws_drivers(proof: LoginProof | None = None, settle_scale: float = 1.0, patience: Patience = PATIENT) -> dict[str, DriverFactory]:
     """Every AWS type of the operator. `proof` tries logins where a cache can be reached from here; `settle_scale` shortens what is waited for
-    an own change to show."""
+    an own change to show; `patience` is that of who looks for what others made."""
     look = LOOK_SECONDS * settle_scale
     return {driver.type: driver for driver in _CLASSES} | {
         CredentialDriver.type: lambda aws, clock: CredentialDriver(aws, clock, proof, look),
+        TargetDriver.type: lambda aws, clock: TargetDriver(aws, clock, patience),
+        SearchDriver.type: lambda aws, clock: SearchDriver(aws, clock, patience),
         CredentialRetirementDriver.type: lambda aws, clock: CredentialRetirementDriver(aws, clock, proof, look),
     }
 

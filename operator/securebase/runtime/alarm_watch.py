@@ -42,6 +42,10 @@ NAMED: Final = 20
 LIST_BYTES: Final = 900
 _STATES: Final = frozenset(state.value for state in AlarmState)
 _LISTED: Final = 5
+_TARGET: Final = "discovery/target"
+_LACKS: Final = {_TARGET: "missingTargets", "sns/topic": "unconfirmedSubscriptions"}
+"""Which list of a status nodes of a type add to."""
+_Lacking = Mapping[tuple[str, str], frozenset[str]]
 _TOLD_AT_ONCE: Final = ("flapping", "failedActions", "noData", "evaluationErrors", "missingTargets", "unconfirmedSubscriptions", "pagingBeside")
 
 
@@ -72,7 +76,8 @@ class Look:
 
 @dataclass(slots=True)
 class _Known:
-    """What is remembered of one object. `graph`: that `meanings` are of; `beside`: objects whose alarms page beside its composites."""
+    """What is remembered of one object. `graph`: that `meanings` are of; `beside`: objects whose alarms page beside its composites; `lacking`: by list
+    of the status and node, what that adds to it: targets that are missing, subscriptions that nobody confirmed."""
 
     graph: Graph | None = None
     meanings: Mapping[str, Meaning] = field(default_factory=dict)
@@ -80,6 +85,7 @@ class _Known:
     health: Health = field(default_factory=Health)
     refs: frozenset[ObjectRef] = frozenset()
     beside: tuple[str, ...] = ()
+    lacking: _Lacking = field(default_factory=dict)
     told_at: float = float("-inf")
 
 
@@ -153,11 +159,12 @@ class AlarmWatch:
         recent = [happened[region] for region in sorted({standing.region for standing in known.standings.values()})]
         told, known.health = known.health, self._health(account, known, recent)
         known.beside = self._beside(look, known)
+        known.lacking = _lacking(look, known.lacking, entry.status)
         self._known[look.key] = known
         self._publish(entry, known)
         self._announce(entry, before, known, told, recent)
         if isinstance(self._kinds[entry.key.kind], MeansAlarms):
-            self._tell(entry, known, _others(look, self._absent(known)) | {"pagingBeside": _fitting(known.beside)})
+            self._tell(entry, known, _others(known, self._absent(known)) | {"pagingBeside": _fitting(known.beside)})
 
     def _remembered(self, entry: Entry) -> _Known:
         """What the process before told: it is no news."""
@@ -284,17 +291,30 @@ def _standing(answer: Observed[Any], meaning: Meaning, region: str, before: Stan
     return Standing(name, AlarmState(told["state"]), float(told.get("since") or 0.0), meaning, region, changed, watches, broken)
 
 
-def _others(look: Look, absent: Sequence[str]) -> dict[str, list[str]]:
-    """What else the status names of what was just read: targets that are missing, subscriptions that nobody confirmed."""
-    missing, pending = list(absent), set[str]()
+def _lacking(look: Look, before: _Lacking, status: Mapping[str, Any]) -> _Lacking:
+    """What could not be read stands as it did; of what this process never read, as it was told."""
+    found: dict[tuple[str, str], frozenset[str]] = {}
     for node in look.graph:
-        answer = look.answers.get(node.id)
-        if not isinstance(answer, Observed):
+        if node.type not in _LACKS:
             continue
-        if node.type == "discovery/target" and answer.attributes.get("exists") == "false":
-            missing.append(node.id.partition("-")[2])
-        pending.update(one for one in answer.attributes.get("pending", "").split(",") if one and node.type == "sns/topic")
-    return {"missingTargets": _fitting(sorted(missing)), "unconfirmedSubscriptions": _fitting(sorted(pending))}
+        name, answer, target = _LACKS[node.type], look.answers.get(node.id), frozenset({node.id.partition("-")[2]})
+        if isinstance(answer, Exception):
+            told = frozenset(status.get(name) or ())
+            found[name, node.id] = before.get((name, node.id), told & target if node.type == _TARGET else told)
+        elif isinstance(answer, Observed) and node.type == _TARGET:
+            found[name, node.id] = target if answer.attributes.get("exists") == "false" else frozenset()
+        elif isinstance(answer, Observed):
+            found[name, node.id] = frozenset(one for one in answer.attributes.get("pending", "").split(",") if one)
+    return found
+
+
+def _others(known: _Known, absent: Sequence[str]) -> dict[str, list[str]]:
+    """What else the status names: targets that are missing, subscriptions that nobody confirmed."""
+    lists = {name: set[str]() for name in _LACKS.values()}
+    lists[_LACKS[_TARGET]].update(absent)
+    for (name, _), names in known.lacking.items():
+        lists[name].update(names)
+    return {name: _fitting(sorted(names)) for name, names in lists.items()}
 
 
 def _block(known: _Known) -> dict[str, Any]:

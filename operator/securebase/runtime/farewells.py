@@ -84,8 +84,9 @@ class Farewells:
             self.effects.let_go(entry)
             return None
         acknowledged = entry.status.get("acknowledged") or {}
-        # Outputs go first: an alarm that somebody else's composite names cannot be deleted until that one stops using it.
-        written = Written(farewell.results, None, {}, account.config.account_id, subject.region, acknowledged)
+        # Outputs go first: an alarm that somebody else's composite names cannot be deleted until that one stops using it. What is protected goes on serving.
+        outputs = dict(entry.status.get("outputs") or {}) if subject.policy.deletion_protection else {}
+        written = Written(farewell.results, None, outputs, account.config.account_id, subject.region, acknowledged)
         return self.effects.record(kind, entry, of_farewell(farewell), written)
 
     def _retain(self, entry: Entry) -> None:

@@ -41,7 +41,7 @@ from securebase.runtime.farewells import Farewells
 from securebase.runtime.objects import Entry, Objects
 from securebase.runtime.queue import Key, Reason
 from securebase.runtime.shared import Process
-from securebase.runtime.status import Written, omitted
+from securebase.runtime.status import Written, omitted, told_by
 from securebase.telemetry.metrics import Metrics
 
 log = logging.getLogger(__name__)
@@ -114,7 +114,7 @@ class Reconciler:
         progress_only = reason is Reason.POLL and entry.graph is not None and not refreshed
         self._note_shared(composed)
         world = self.effects.world(entry, composed.account)
-        report = reconcile(composed.graph, composed.subject, world, entry.memory, progress_only=progress_only)
+        report = _with_what_stands(reconcile(composed.graph, composed.subject, world, entry.memory, progress_only=progress_only), told_by(entry.status))
         entry.graph, entry.account = composed.graph, composed.account
         entry.subject = replace(composed.subject, prior={node.prior.id: node.prior for node in report.results})
         if not progress_only:
@@ -150,8 +150,10 @@ class Reconciler:
             entry.memory.seen.clear()  # whole configurations, of use only while something is under way
         written = self._written(kind, request, composed, report)
         told, interval = entry.status.get("outputs") or {}, composed.subject.policy.interval
-        written = replace(written, outputs=outputs_now(told, written.outputs, ready=outcome.name == "ready"))
+        partial = not composed.graph.complete and entry.status.get("observedGeneration") == entry.metadata.get("generation")
+        written = replace(written, outputs=outputs_now(told, written.outputs, ready=outcome.name == "ready", partial=partial))
         self.effects.tell(entry, report)
+        self._tell_of_others(entry, report)
         if not self.effects.publish(entry, written.outputs):
             written = replace(written, outputs=told)  # not told as published: tried again
             entry.settled, outcome = False, replace(outcome, after=min(outcome.after or interval, interval))
@@ -162,10 +164,17 @@ class Reconciler:
         written = replace(written, acknowledged={**written.acknowledged, **own.acknowledged}, own={**advice, **own.fields})
         return self.effects.record(kind, entry, outcome, replace(written, cost=self._cost(entry, composed)))
 
+    def _tell_of_others(self, entry: Entry, report: Report) -> None:
+        """What nothing waits for and a person has to mend: no condition tells of it."""
+        told = told_by(entry.status)
+        for result in report.results:
+            if result.beside and result.state != State.READY.value and result.message != told.get(result.prior.id):
+                self.effects.events.warning(entry.body, result.reason, result.message)
+
     def _taken_up(self, entry: Entry, composed: Composed) -> Outcome:
         """After a restart: what its status calls ready is compared by the next sweep, together with all the others."""
         entry.graph, entry.account, entry.subject, entry.settled = composed.graph, composed.account, composed.subject, True
-        entry.remarks = {told["id"]: told["message"] for told in entry.status.get("resources") or () if told.get("message")}
+        entry.remarks = told_by(entry.status)
         self._note_shared(composed, (NodeResult(prior, State.READY.value) for prior in composed.subject.prior.values()))
         self.effects.price(entry, self._cost(entry, composed))
         labels = (entry.key.kind, entry.key.namespace, entry.key.name)
@@ -214,6 +223,14 @@ class Reconciler:
         outputs = kind.outputs(request.spec, report.attributes)
         subject, observing = composed.subject, composed.subject.policy.mode is Mode.OBSERVE
         return Written(results, report.plan, outputs, composed.account.config.account_id, subject.region, acknowledged, tasks, observing)
+
+
+def _with_what_stands(report: Report, told: Mapping[str, str]) -> Report:
+    """The report with what was told of those that were not written and that no read can tell of."""
+    written = {*report.created, *report.updated}
+    silent = {step.node.id for step in report.plan.steps if step.observed is not None and step.observed.silent} - written
+    stands = [replace(result, message=result.message or told.get(result.prior.id, "")) if result.prior.id in silent else result for result in report.results]
+    return replace(report, results=tuple(stands))
 
 
 def reconciler_of(

@@ -28,6 +28,11 @@ def priors(status: Mapping[str, Any]) -> dict[str, Prior]:
     return {entry["id"]: _prior(entry) for entry in status.get("resources") or () if entry.get("id") and entry.get("type")}
 
 
+def told_by(status: Mapping[str, Any]) -> dict[str, str]:
+    """What the last status tells of resources, by id."""
+    return {entry["id"]: entry["message"] for entry in status.get("resources") or () if entry.get("id") and entry.get("message")}
+
+
 def _prior(entry: Mapping[str, Any]) -> Prior:
     return Prior(
         entry["id"],

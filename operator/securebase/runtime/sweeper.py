@@ -82,7 +82,7 @@ class Sweeper:
         for swept in (one for one in chosen if one.key not in restless):
             plan = make_plan(swept.graph, swept.subject, world, answers[swept.key], {}, attributes[swept.key])
             changed = self._remarks_changed(swept, answers[swept.key]) or swept.graph.outdated(attributes[swept.key])
-            if changed or ((differing := _differing(plan)) and not _left_to_another(differing, swept.subject, claimed)):
+            if changed or ((differing := _differing(plan, swept.graph)) and not _left_to_another(differing, swept.subject, claimed)):
                 wanted.append(swept.key)
         silent = {region for region, answered in heard.items() if not answered}
         for region in {node.region or swept.subject.region for swept in chosen for node in swept.graph} - silent:
@@ -92,13 +92,14 @@ class Sweeper:
         return wanted
 
     def _remarks_changed(self, swept: _Swept, answers: Mapping[str, Answer]) -> bool:
-        """Whether a resource tells something else than at the last look: a status would go on telling it. What could not be read
-        tells what it did. A sweep goes by the sweep before, as a driver may know more when it looks hard."""
+        """Whether a resource tells something else than at the last look: a status would go on telling it. What could not be read,
+        or is silent, tells what it did. A sweep goes by the sweep before, as a driver may know more when it looks hard."""
         entry = self.objects.get(swept.key)
         if entry is None:
             return False
         before = entry.remarks or {}
-        now = {node.id: answer.message if isinstance(answer := answers.get(node.id), Observed) else before.get(node.id, "") for node in swept.graph}
+        heard = {name: answer.message for name, answer in answers.items() if isinstance(answer, Observed) and not answer.silent}
+        now = {node.id: heard.get(node.id, before.get(node.id, "")) for node in swept.graph}
         entry.remarks = {node: remark for node, remark in now.items() if remark}
         return entry.remarks != {node: remark for node, remark in before.items() if node in swept.graph.nodes}
 
@@ -155,13 +156,16 @@ def _age(entry: Entry, now: float) -> float:
     return (now - entry.swept_at) / interval
 
 
-def _differing(plan: Plan) -> list[Step]:
+def _differing(plan: Plan, graph: Graph) -> list[Step]:
     """The steps that are worth a pass. What could not be read is unknown, not different: the next sweep looks again."""
     known = [step for step in plan.steps if not _unreadable(step)]
-    return [step for step in known if step.action is not Action.NONE or (step.observed is not None and _moving(step.observed))]
+    return [step for step in known if step.action is not Action.NONE or (step.observed is not None and _moving(step, step.observed, graph))]
 
 
-def _moving(observed: Observed[Any]) -> bool:
+def _moving(step: Step, observed: Observed[Any], graph: Graph) -> bool:
+    """Whether a pass may find it further on. What is somebody else's and no node takes anything from is worth a pass when it tells something else."""
+    if step.node.role is Role.EXTERNAL and not graph.is_needed(step.node.id):
+        return False
     return observed.state is not State.READY or bool(observed.due)
 
 

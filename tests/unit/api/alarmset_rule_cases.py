@@ -296,30 +296,12 @@ NOTICES = [
         quiet(suppressorAlarm="deploy", usEast1SuppressorAlarm="release"),
         quiet(windows=["sun:03:00-sun:05:00"], usEast1SuppressorAlarm="release"),
     ),
-    Case(
-        "maintenance of what tells by itself",
-        "services holds one without a composite, and maintenance keeps composites quiet only",
-        alarms(maintenance={"suppressorAlarm": "deploy"}, services=[{"name": "shop", "composite": True}, {"name": "web"}]),
-        alarms(maintenance={"suppressorAlarm": "deploy"}, services=[{"name": "web"}, {"name": "shop", "composite": False}]),
-    ),
     Case("empty maintenance", "maintenance has either suppressorAlarm", quiet(windows=["sun:03:00-sun:05:00"]), quiet()),
     Case(
         "length of a maintenance window",
         "windows of maintenance holds an empty one",
         quiet(windows=["sun:03:00-sun:05:00"]),
         quiet(windows=["sun:03:00-sun:03:00"]),
-    ),
-    Case(
-        "maintenance windows without a clock",
-        "windows of maintenance go by the calls of sweeps a minute apart",
-        alarms(maintenance={"windows": ["sun:03:00-sun:05:00"]}, policy={"interval": "60s"}),
-        alarms(maintenance={"windows": ["sun:03:00-sun:05:00"]}, policy={"interval": "61s"}),
-    ),
-    Case(
-        "maintenance windows with a sweep an hour",
-        "windows of maintenance go by the calls of sweeps a minute apart",
-        alarms(maintenance={"suppressorAlarm": "deploy"}, policy={"interval": "1h"}),
-        alarms(maintenance={"windows": ["sun:03:00-sun:05:00"]}, policy={"interval": "1h"}),
     ),
 ]
 

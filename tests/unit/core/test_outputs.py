@@ -32,3 +32,10 @@ def test_a_list_that_was_read_in_part_loses_none_and_gains_what_is_new() -> None
 
 def test_what_is_told_is_plain_text() -> None:
     assert {type(value) for value in outputs_now({}, {"names": Promised("a"), "some": SoFar("b"), "host": "h"}, ready=True).values()} == {str}
+
+
+def test_what_was_told_counts_more_than_what_is_found_of_a_part() -> None:
+    told = {"alarms": "120", "names": "a,b"}
+    found = {"alarms": "50", "topic": "arn:t", "names": promised(["a"])}
+    assert outputs_now(told, found, ready=True, partial=True) == {"alarms": "120", "topic": "arn:t", "names": "a"}
+    assert outputs_now(told, found, ready=True) == {"alarms": "50", "topic": "arn:t", "names": "a"}

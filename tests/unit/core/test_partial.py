@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from securebase.core.errors import Waiting
 from securebase.core.fields import managed
 from securebase.core.graph import Graph, Node, Ref
 from securebase.core.reconcile import reconcile
@@ -56,12 +55,12 @@ def test_what_refers_to_something_made_in_the_same_pass_is_added_to_as_well() ->
     assert members(bench) == {"a", "b", "t-2"}
 
 
-def test_where_one_cannot_hold_both_it_is_left_as_it_is_and_says_why() -> None:
+def test_where_one_cannot_hold_both_it_is_left_as_it_is_and_holds_up_nothing() -> None:
     bench = Bench()
     bench.run(club("a", "b", partial=False))
     report = bench.run(club("c", "d", partial=True))
     [result] = report.results
-    assert members(bench) == {"a", "b"} and isinstance(result.problem, Waiting) and result.reason == "LookupIncomplete"
+    assert members(bench) == {"a", "b"} and (result.state, result.problem, result.message) == ("READY", None, "")
 
 
 def test_a_value_that_cannot_grow_is_left_as_it_is_alone() -> None:
@@ -70,9 +69,20 @@ def test_a_value_that_cannot_grow_is_left_as_it_is_alone() -> None:
     changed = node("a", color="blue"), replace(node("b", color="blue"), partial=True)
     report = bench.run(*changed, complete=False)
     colors = {value.name: value.color for _, value, _ in bench.world.outside.things.values() if isinstance(value, Thing)}
-    assert colors == {"a": "blue", "b": "red"} and states(report) == {"a": "READY", "b": "WAITING"}
-    bench.run(*(replace(one, partial=False) for one in changed))
-    assert bench.world.outside.things["t-2"][1].color == "blue"
+    assert colors == {"a": "blue", "b": "red"} and states(report) == {"a": "READY", "b": "READY"}
+    assert report.updated == ("a",)
+    report = bench.run(*(replace(one, partial=False) for one in changed))
+    assert bench.world.outside.things["t-2"][1].color == "blue" and report.drift == (), "what was left is not taken for what somebody changed"
+
+
+def test_what_is_left_and_was_never_recorded_is_no_drift_later() -> None:
+    bench = Bench()
+    bench.run(node("a"))
+    bench.subject = replace(bench.subject, prior={})
+    blue = node("a", color="blue")
+    bench.run(replace(blue, partial=True), complete=False)
+    report = bench.run(blue)
+    assert report.updated == ("a",) and report.corrected == ()
 
 
 def run(bench: Bench, graph: Graph) -> Report:

@@ -78,12 +78,41 @@ def test_a_severity_without_a_topic_where_there_are_alarms_is_refused(targets: l
     assert f"notifications[{notification['severity']}]" in message and region in message and "topicArns" in message and "createTopic" in message
 
 
-def test_a_distribution_that_is_still_to_come_is_foreseen() -> None:
-    named = {"id": "cdn", "type": "CloudFront", "name": "E9"}
-    for target in (SITE, named, {**named, "alarms": [{"id": "errors-5xx", "enabled": False}, {"id": "errors-4xx", "severity": "critical"}]}):
-        assert refused(FUNCTION, target, notifications=[told("critical", "eu-central-1")])[0] == "TopicMissingInRegion"
-    quiet = {**named, "alarms": [{"id": "errors-5xx", "enabled": False}]}
-    assert composed(small(FUNCTION, quiet, notifications=[told("critical", "eu-central-1")]))
+NAMED = {"id": "cdn", "type": "CloudFront", "service": "web", "name": "E9"}
+ALONE = [{"name": "web", "composite": False}]
+QUIET = {"maintenance": {"suppressorAlarm": "deploying"}}
+
+
+def notes(*targets: dict[str, Any], objects: dict[str, Any] | None = None, **more: Any) -> str:
+    """What a set tells that was made all the same."""
+    spec = small(*targets, region="eu-central-1", **more)
+    graph = composed(spec, {"target-checkout": {"exists": "true", "arn": "arn:there"}}, objects=objects or {})
+    return ALARMS.outputs(spec, {node.id: {"arn": f"arn:{node.id}"} for node in graph}).get("notes", "")
+
+
+@pytest.mark.parametrize("site", [SITE, NAMED, {**NAMED, "alarms": [{"id": "errors-5xx", "enabled": False}, {"id": "errors-4xx", "severity": "critical"}]}])
+def test_a_distribution_that_is_still_to_come_is_foreseen_and_stops_nobody(site: dict[str, Any]) -> None:
+    told_there = notes(FUNCTION, site, notifications=[told("critical", "eu-central-1")])
+    assert f"once targets[{site['id']}] is there, notifications[critical] needs a topic of us-east-1" in told_there
+    encrypted = {"severity": "critical", "createTopic": {"kmsKeyArn": KEY}}
+    assert "usEast1KmsKeyArn" in notes(FUNCTION, site, notifications=[encrypted])
+    assert "usEast1SuppressorAlarm" in notes(FUNCTION, site, **QUIET)
+    for fine in ({}, {"notifications": [PAGER]}, {"notifications": [told("critical", "us-east-1", "eu-central-1")]}):
+        assert notes(FUNCTION, site, **fine) == ""
+
+
+def test_what_a_distribution_will_not_tell_through_a_composite_is_not_foreseen() -> None:
+    assert notes(FUNCTION, SITE, services=ALONE, notifications=[told("critical", "eu-central-1")]) == ""
+    quiet = {**NAMED, "alarms": [{"id": "errors-5xx", "enabled": False}]}
+    assert notes(FUNCTION, quiet, notifications=[told("critical", "eu-central-1")]) == ""
+    assert "usEast1SuppressorAlarm" not in notes(FUNCTION, SITE, services=ALONE, **QUIET)
+    assert notes(FUNCTION, SITE, objects=THERE, notifications=[told("info", "eu-central-1")]) == ""
+
+
+def test_a_mistake_about_a_distribution_that_is_not_there_is_told_and_stops_nobody() -> None:
+    wrong = {**SITE, "alarms": [{"id": "errors-5xx", "threshold": 1}]}
+    assert "errors-5xx" in notes(FUNCTION, wrong)
+    assert refused(FUNCTION, wrong, objects=THERE)[0] == "AlarmOfAnother"
 
 
 def test_only_severities_that_shall_be_told_need_a_topic() -> None:
@@ -109,6 +138,37 @@ def test_an_encrypted_topic_is_not_made_where_no_key_can_be_given() -> None:
     assert composites(graph)["composite-shop_eu-west-1"].alarm_actions == {topic("eu-west-1")}
 
 
+def test_a_topic_that_is_given_stands_for_one_without_a_key_in_us_east_1_too() -> None:
+    encrypted: dict[str, Any] = {"severity": "critical", "createTopic": {"kmsKeyArn": KEY}}
+    reason, message = refused(FUNCTION, SITE, objects=THERE, notifications=[encrypted])
+    assert reason == "KeyMissing" and "usEast1KmsKeyArn" in message and "topic of us-east-1" in message
+    graph = composed(small(FUNCTION, SITE, notifications=[{**encrypted, "topicArns": [topic("us-east-1")]}]), objects=THERE)
+    assert [node.id for node in graph if isinstance(node.desired, Topic)] == ["topic-critical"]
+    assert composites(graph)["composite-web_use1"].alarm_actions == {topic("us-east-1")}
+
+
+def test_a_key_is_asked_for_only_where_the_severity_has_an_alarm() -> None:
+    encrypted: dict[str, Any] = {"severity": "info", "createTopic": {"kmsKeyArn": KEY}}
+    graph = composed(small(FUNCTION, SITE, CACHE, notifications=[encrypted]), objects=THERE)
+    assert [node.id for node in graph if isinstance(node.desired, Topic)] == ["topic-info"]
+
+
+def test_maintenance_leaves_a_service_without_a_composite_to_tell_by_itself_and_says_so() -> None:
+    alone = [{"name": "shop", "composite": False}]
+    held: dict[str, Any] = {"services": alone, "maintenance": {"windows": ["sun:03:00-sun:05:00"]}, "notifications": [PAGER]}
+    graph = composed(small(FUNCTION, {**FUNCTION, "id": "page", "name": "page", "service": "web"}, **held))
+    assert alarms(graph)["alarm-checkout_errors"].alarm_actions and not alarms(graph)["alarm-page_errors"].alarm_actions
+    assert composites(graph)["composite-web"].suppressor and "composite-shop" not in graph.nodes
+    assert "services shop have none" in notes(FUNCTION, **held)
+
+
+def test_windows_without_a_clock_of_ones_own_are_made_and_told() -> None:
+    windows: dict[str, Any] = {"maintenance": {"windows": ["sun:03:00-sun:05:00"]}}
+    assert "suppressor" in composed(small(FUNCTION, **windows, policy={"interval": "1h"})).nodes
+    assert "sweeps every 1h do not" in notes(FUNCTION, **windows, policy={"interval": "1h"})
+    assert notes(FUNCTION, **windows, policy={"interval": "1m"}) == ""
+
+
 def test_windows_hold_composites_of_every_region() -> None:
     graph = composed(small(SITE, FUNCTION, CACHE, maintenance={"windows": ["sun:03:00-sun:05:00"], "waitSeconds": 60}), objects=THERE)
     regions = {node.id: node.region for node in graph if node.id.startswith("suppressor")}
@@ -125,9 +185,12 @@ def test_windows_hold_composites_of_every_region() -> None:
 def test_a_named_suppressor_holds_every_region_or_is_refused() -> None:
     home = composed(small(FUNCTION, maintenance={"suppressorAlarm": "deploying"}))
     assert {one.suppressor for one in composites(home).values()} == {"deploying"}
-    for objects in ({}, THERE):
-        reason, message = refused(FUNCTION, SITE, objects=objects, maintenance={"suppressorAlarm": "deploying"})
-        assert reason == "SuppressorRegion" and "us-east-1" in message and "usEast1SuppressorAlarm" in message and "windows" in message
+    nothing_there = composed(small(FUNCTION, SITE, CACHE, maintenance={"suppressorAlarm": "deploying"}))
+    assert {one.suppressor for one in composites(nothing_there).values()} == {"deploying"}
+    alone = composed(small(FUNCTION, SITE, maintenance={"suppressorAlarm": "deploying"}, services=ALONE), objects=THERE)
+    assert "composite-web_use1" not in alone.nodes and composites(alone)["composite-shop"].suppressor == "deploying"
+    reason, message = refused(FUNCTION, SITE, objects=THERE, maintenance={"suppressorAlarm": "deploying"})
+    assert reason == "SuppressorRegion" and "us-east-1" in message and "usEast1SuppressorAlarm" in message and "windows" in message
     both = {"suppressorAlarm": "deploying", "usEast1SuppressorAlarm": "releasing"}
     graph = composed(small(FUNCTION, SITE, maintenance=both), objects=THERE)
     assert (composites(graph)["composite-shop"].suppressor, composites(graph)["composite-web_use1"].suppressor) == ("deploying", "releasing")

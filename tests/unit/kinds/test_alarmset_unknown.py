@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 
 from securebase.core.driver import Observed, Target
-from securebase.core.errors import ReconcileError
 from securebase.core.graph import Graph, resolve
 from securebase.core.observe import prunable
 from securebase.core.plan import Action, Prior, Step, node_step
@@ -136,7 +135,7 @@ def test_a_rule_that_is_full_or_somebody_elses_is_left_as_it_is() -> None:
     full = " OR ".join(f'ALARM("a{number}")' for number in range(CHILDREN))
     for rule in (full, 'ALARM("a") AND ALARM("b")'):
         held = step(partial, node, CompositeAlarm(filled(partial, node).name, {}, rule))
-        assert held.action is Action.HOLD and isinstance(held.problem, ReconcileError) and held.problem.reason == "LookupIncomplete"
+        assert (held.action, held.problem, held.changes, held.left) == (Action.NONE, None, (), True)
 
 
 @pytest.mark.parametrize("length", [5, 190])
@@ -171,6 +170,34 @@ def test_one_that_comes_changes_its_own_part_alone() -> None:
     assert len(changed) == 1
     for composite in composites(after).values():
         assert composite.rule.count("ALARM(") <= CHILDREN and len(composite.rule) <= LONGEST_RULE
+
+
+FIRST = {"id": "first", "type": "Lambda", "service": "front", "selector": {"tags": {"tier": "front"}}}
+
+
+def test_what_a_lookup_without_an_answer_may_have_watched_is_not_taken_by_another() -> None:
+    spec = small(FIRST, FUNCTIONS, QUEUE)
+    before = composed(spec, {"search-first": found_by_tags("f"), "search-all": found_by_tags("f", "g"), "target-jobs": THERE})
+    assert {"alarm-first_f_errors", "alarm-all_g_errors"} <= before.nodes.keys() and "alarm-all_f_errors" not in before.nodes
+    failed = composed(spec, {"search-all": found_by_tags("f", "g", "new"), "target-jobs": THERE})
+    assert not {node for node in alarms(failed) if node.startswith(("alarm-all_", "alarm-first_"))}
+    assert not failed.complete and "alarm-jobs_oldest-message" in failed.nodes
+    assert not prunable(failed, Subject(IDENTITY, Policy(), "eu-central-1", priors(before)))
+    node = "composite-shop_warning"
+    assert failed.nodes[node].partial
+    assert name_of(before, "alarm-all_g_throttles") in children(step(failed, node, filled(before, node)))
+    queries = {node.id for node in failed if node.type == "logs/query-definition" and node.id.startswith("query-all_")}
+    assert all(failed.nodes[query].partial for query in queries)
+    known = composed(spec, {"search-first": found_by_tags("f"), "search-all": found_by_tags("f", "g", "new"), "target-jobs": THERE})
+    assert "alarm-all_new_errors" in known.nodes
+
+
+def test_only_what_may_be_the_same_thing_waits_for_an_answer() -> None:
+    named = {"id": "one", "type": "Lambda", "service": "front", "name": "f"}
+    unnamed = composed(small(FUNCTIONS, named, QUEUE), {"search-all": found_by_tags("f", "g")})
+    assert "alarm-all_g_errors" in unnamed.nodes and "alarm-all_f_errors" not in unnamed.nodes
+    later = composed(small(FUNCTIONS, FIRST, named), {"search-all": found_by_tags("g"), "target-one": THERE})
+    assert {"alarm-all_g_errors", "alarm-one_errors"} <= later.nodes.keys(), "what comes first waits for nobody"
 
 
 def test_alarms_tell_nobody_whatever_is_unknown() -> None:

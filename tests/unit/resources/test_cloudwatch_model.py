@@ -9,6 +9,7 @@ import pytest
 
 from securebase.core.diff import diff
 from securebase.core.fields import Impact
+from securebase.resources.cloudwatch.composite_model import CHILDREN, OR, CompositeAlarm, term
 from securebase.resources.cloudwatch.driver import WRITABLE, alarm_input, alarm_value
 from securebase.resources.cloudwatch.model import Alarm, MetricQuery, problems
 
@@ -84,3 +85,21 @@ def test_only_another_name_is_another_alarm() -> None:
     impacts = {change.path: change.impact for change in diff(ALARM, other, None, b"")}
     assert impacts.pop("name") is Impact.REPLACE
     assert set(impacts.values()) == {Impact.ONLINE}
+
+
+def over(*names: str) -> CompositeAlarm:
+    return CompositeAlarm("c", {}, OR.join(term(name) for name in names), description="new")
+
+
+def test_a_composite_that_hands_over_keeps_what_it_is_over_and_takes_what_it_shall() -> None:
+    assert over("b", "c").kept(over("a", "b")) == over("a", "b", "c")
+    assert over("b", "a").kept(over("a", "b")) == over("b", "a"), "nothing would be lost"
+    full = over(*(f"a{number}" for number in range(CHILDREN)))
+    assert over("b").kept(full) == full
+    foreign = replace(full, rule='ALARM("a") AND ALARM("b")')
+    assert over("b").kept(foreign) == over("b")
+
+
+def test_a_composite_lacks_what_is_not_in_the_rule_there() -> None:
+    assert over("a", "b").lacks(over("a", "c")) and not over("a").lacks(over("b", "a"))
+    assert over("a").lacks(replace(over("a"), rule='NOT ALARM("a")'))

@@ -9,9 +9,15 @@ from typing import Any
 import pytest
 
 from securebase.clients.aws import Refusal
-from securebase.core.errors import Transient
+from securebase.core.driver import Depth, Observed, Target
+from securebase.core.errors import Denied, Terminal, Transient
+from securebase.core.graph import Role
+from securebase.core.identity import Identity
 from securebase.resources.discovery.access_logs import log_fields, log_group
-from securebase.resources.discovery.inventory import A_ROUND, REST_SECONDS, Inventory, by_name
+from securebase.resources.discovery.inventory import A_ROUND, AT_ONCE, REST_SECONDS, SWEEPS, Inventory, by_name
+from securebase.resources.discovery.model import KnownTarget, TagSearch
+from securebase.resources.discovery.search import SearchDriver
+from securebase.resources.discovery.targets import TargetDriver
 
 ARN = "arn:aws:logs:eu-central-1:123456789012:log-group:"
 FORMAT = '{"path": "$context.path", "status": "$context.status"}'
@@ -55,9 +61,9 @@ class Scope:
 
     account_id, region, partition = "123456789012", "eu-central-1", "aws"
 
-    def __init__(self, fails: Callable[[str, Mapping[str, Any]], bool] = lambda operation, params: False) -> None:
+    def __init__(self, fails: Callable[[str, Mapping[str, Any]], bool] = lambda operation, params: False, error: Exception | None = None) -> None:
         self.calls: list[str] = []
-        self.fails = fails
+        self.fails, self.error = fails, error or Transient("Throttled", "too many")
         self.answers: dict[str, Any] = dict(ANSWERS)
 
     def pages(self, service: str, operation: str, /, **params: Any) -> Iterator[Mapping[str, Any]]:
@@ -66,7 +72,7 @@ class Scope:
     def call(self, service: str, operation: str, /, **params: Any) -> Mapping[str, Any]:
         self.calls.append(operation)
         if self.fails(operation, params):
-            raise Transient("Throttled", "too many")
+            raise self.error
         answer: Mapping[str, Any] = STAGES[service] if operation == "get_stages" else self.answers[operation]
         return answer
 
@@ -192,6 +198,92 @@ def test_what_was_read_before_a_failure_counts() -> None:
         known.with_beside("Lambda", many)
     refused.clear()
     assert not any("unread" in attributes for attributes in known.with_beside("Lambda", many).values())
+
+
+DENIED = Denied("lambda:GetFunctionConcurrency", "", "a policy says no")
+
+
+@pytest.mark.parametrize(("error", "told"), [(DENIED, "lambda:GetFunctionConcurrency"), (Terminal("Odd", "no"), "Odd")], ids=["denied", "odd"])
+def test_what_may_not_be_read_of_one_thing_is_its_own(error: Exception, told: str) -> None:
+    refused, now = {"f0"}, [1000.0]
+    scope = Scope(lambda operation, params: params.get("FunctionName") in refused, error)
+    known = inventory(scope, lambda: now[0])
+    many = {f"f{number}": {"name": f"f{number}"} for number in range(4)}
+    found = known.with_beside("Lambda", many)
+    assert found["f0"] == {"name": "f0", "refused": told, "accountConcurrency": "3000"}
+    assert [found[name].get("reservedConcurrency") for name in ("f1", "f2", "f3")] == ["5"] * 3
+    refused.clear()
+    for _ in range(2):
+        now[0] += REST_SECONDS
+        found = known.with_beside("Lambda", many)
+    assert found["f0"]["reservedConcurrency"] == "5" and "refused" not in found["f0"]
+    refused.add("f0")
+    for _ in range(2):
+        now[0] += REST_SECONDS
+        found = known.with_beside("Lambda", many)
+    assert (found["f0"]["reservedConcurrency"], found["f0"]["refused"]) == ("5", told), "what was read before stands"
+
+
+def test_where_nothing_may_be_read_that_is_told_and_nothing_is_believed() -> None:
+    refused, now = {f"f{number}" for number in range(4)}, [1000.0]
+    known = inventory(Scope(lambda operation, params: params.get("FunctionName") in refused, DENIED), lambda: now[0])
+    many = {name: {"name": name} for name in sorted(refused)}
+    for seconds in (0, 1, REST_SECONDS):
+        now[0] += seconds
+        with pytest.raises(Denied):
+            known.with_beside("Lambda", many)
+    refused.clear()
+    now[0] += REST_SECONDS
+    found = known.with_beside("Lambda", many)
+    assert all(attributes["reservedConcurrency"] == "5" for attributes in found.values()), "none is taken for one that has nothing"
+
+
+def looked_for(*wanted: KnownTarget | TagSearch) -> list[Target[Any]]:
+    identity = Identity("unit", "PerfAlarmSet", "web", "platform")
+    return [Target(identity, f"node-{number}", "discovery", one, role=Role.EXTERNAL) for number, one in enumerate(wanted)]
+
+
+def test_of_whom_it_may_not_be_read_whether_he_is_there_is_alone_with_that() -> None:
+    scope: Any = Scope(lambda operation, params: operation == "get_function_configuration", DENIED)
+    there, nowhere = looked_for(KnownTarget("Lambda", "f"), KnownTarget("Lambda", "nowhere"))
+    for depth in Depth:
+        answers = TargetDriver(scope, lambda: 1000.0).observe([there, nowhere], depth)
+        found = answers[there.key]
+        assert isinstance(found, Observed) and found.attributes["exists"] == "true" and answers[nowhere.key] is DENIED
+
+
+def test_what_vanished_from_a_list_and_may_not_be_read_is_not_gone() -> None:
+    scope: Any = Scope(lambda operation, params: operation == "get_function_configuration", DENIED)
+    one, other = ({**ANSWERS["list_functions"]["Functions"][0], "FunctionName": name, "FunctionArn": f"arn:{name}"} for name in ("f", "g"))
+    tagged = [{"ResourceARN": f"arn:{name}", "Tags": [{"Key": "team", "Value": "shop"}]} for name in ("f", "g")]
+    scope.answers |= {"list_functions": {"Functions": [one, other]}, "get_resources": {"ResourceTagMappingList": tagged}}
+    now = [1000.0]
+    driver, [target] = SearchDriver(scope, lambda: now[0]), looked_for(TagSearch("Lambda", {"team": "shop"}))
+
+    def seen() -> Observed[Any]:
+        now[0] += 60
+        answer = driver.observe([target], Depth.SWEEP)[target.key]
+        assert isinstance(answer, Observed)
+        return answer
+
+    assert seen().message == "finds 2"
+    scope.answers["list_functions"] = {"Functions": [one]}
+    found = [seen() for _ in range(SWEEPS)][-1]
+    assert json.loads(found.attributes["members"]) == ["f", "g"]
+    assert found.message == "finds 2; not all may be read of g (lambda:GetFunctionConcurrency)"
+
+
+def test_who_looks_once_reads_all_and_believes_it() -> None:
+    known = Inventory(scope := Scope(), lambda: 1000.0, AT_ONCE)  # type: ignore[arg-type]
+    many = {f"f{number:03}": {"name": f"f{number:03}"} for number in range(2 * A_ROUND)}
+    assert not any("unread" in attributes for attributes in known.with_beside("Lambda", many).values())
+    assert scope.calls.count("get_function_concurrency") == 2 * A_ROUND
+    other: Any = Scope(lambda operation, params: False)
+    other.answers["list_functions"] = {"Functions": []}
+    other.answers["get_resources"] = {"ResourceTagMappingList": []}
+    [search] = looked_for(TagSearch("Lambda", {"team": "shop"}))
+    found = SearchDriver(other, lambda: 1000.0, AT_ONCE).observe([search], Depth.FRESH)[search.key]
+    assert isinstance(found, Observed) and found.attributes["settled"] == "true"
 
 
 @pytest.mark.parametrize(

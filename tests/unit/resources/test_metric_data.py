@@ -28,6 +28,12 @@ def test_one_metric_is_watched_with_its_dimensions_and_its_unit() -> None:
     assert watched(alarm) == {WatchedMetric("Shop", "Sales", (("Region", "r"), ("Tenant", "t")), "Count")}
 
 
+@pytest.mark.parametrize(("namespace", "name"), [("AWS/RDS", "AuroraReplicaLag"), ("AWS/RDS", "ReplicaLag"), ("AWS/ElastiCache", "ReplicationLag")])
+def test_what_only_replicas_publish_may_be_silent_of_a_member(namespace: str, name: str) -> None:
+    assert watched(replace(BASE, namespace=namespace, metric_name=name, dimensions={"Member": "one"})) == frozenset()
+    assert watched(replace(BASE, namespace=namespace, metric_name="CPUUtilization", dimensions={"Member": "one"})) != frozenset()
+
+
 @pytest.mark.parametrize(
     ("expression", "names"),
     [

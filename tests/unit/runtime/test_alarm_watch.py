@@ -308,6 +308,30 @@ def test_missing_targets_and_unconfirmed_subscriptions_are_named() -> None:
     assert "unconfirmedSubscriptions" not in fleet.status
 
 
+def test_a_lookup_that_fails_takes_nothing_back_also_after_a_restart() -> None:
+    fleet = Fleet()
+    graph = Graph([*fleet.graph, Node("topic-critical", "sns/topic", None), Node("topic-warning", "sns/topic", None)])
+    pending = {node: Observed("arn", None, attributes={"pending": told}) for node, told in (("topic-critical", "a@b.c"), ("topic-warning", "d@e.f"))}
+    answers = fleet.answers() | pending | {"target-files": Observed("Sqs:files", None, attributes={"exists": "false"})}
+
+    def look(**failing: Exception) -> dict[str, Any]:
+        said = answers | {name.replace("_", "-"): error for name, error in failing.items()}
+        fleet.watch.saw(ACCOUNT.config, [Look(fleet.key, graph, fleet.subject, said)])
+        return {name: fleet.status.get(name) for name in ("missingTargets", "unconfirmedSubscriptions")}
+
+    told = {"missingTargets": ["files"], "unconfirmedSubscriptions": ["a@b.c", "d@e.f"]}
+    down = Transient("Down", "down")
+    assert look() == told
+    writes = fleet.cluster.writes
+    assert look(target_files=down, target_orders=down, topic_critical=down) == told
+    fleet.restart()
+    assert look(target_files=down, target_orders=down, topic_critical=down) == told and fleet.cluster.writes == writes
+    answers["target-files"] = Observed("Sqs:files", None, attributes={"exists": "true"})
+    answers["topic-critical"] = Observed("arn", None, attributes={"pending": ""})
+    assert look() == {"missingTargets": None, "unconfirmedSubscriptions": ["d@e.f"]}
+    assert look(target_files=down)["missingTargets"] is None, "the last answer counts, not the first"
+
+
 def silent_for_a_day(*names: str) -> Fleet:
     """A fleet of which the metrics of these names have no data, right after it was asked for the first time."""
     fleet = Fleet()

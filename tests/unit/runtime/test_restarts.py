@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Set
 from dataclasses import replace
 from typing import Any, Literal
 
@@ -108,15 +108,22 @@ class GivenKind(CrowdKind):
         return Graph([*super().compose(spec, facts, context), given])
 
 
+class LookedUpKind(GivenKind):
+    """It is composed by what that other one is."""
+
+    def compose(self, spec: CrowdSpec, facts: Facts, context: Context) -> Graph:
+        return Graph(super().compose(spec, facts, context).nodes.values(), gathered={"given": {"ready": ""}})
+
+
 class CrowdDriver(ThingDriver):
     """Finds by owner tag what nobody recorded; deletes nothing that somebody goes by."""
 
-    def __init__(self, outside: Outside, used: Callable[[], str], remarks: Mapping[str, str]) -> None:
+    def __init__(self, outside: Outside, used: Callable[[], str], remarks: Mapping[str, str], silent: Set[str]) -> None:
         super().__init__(outside)
-        self._used, self._remarks = used, remarks
+        self._used, self._remarks, self._silent = used, remarks, silent
 
     def _observed(self, key: str) -> Observed[Thing]:
-        return replace(super()._observed(key), message=self._remarks.get(key, ""))
+        return replace(super()._observed(key), message=self._remarks.get(key, ""), silent=key in self._silent)
 
     def delete(self, target: Target[Any], observed: Observed[Any]) -> Observed[Any] | None:
         if observed.external_id in self._used():
@@ -135,6 +142,7 @@ class Cluster(Kubernetes):
         metadata = {"name": CROWD.name, "namespace": CROWD.namespace, "uid": "u", "generation": 1, "annotations": annotations, "resourceVersion": "1"}
         self.body: dict[str, Any] = {"apiVersion": "securebase.io/v1alpha1", "kind": "Crowd", "metadata": metadata, "spec": {"size": size}}
         self.outputs: dict[str, str] = {}
+        self.events: list[tuple[str, str]] = []
         self.largest = 0
 
     def merge(self, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
@@ -147,6 +155,8 @@ class Cluster(Kubernetes):
     def create(self, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
         if body["kind"] == "ConfigMap":
             self.outputs = dict(body["data"])
+        if body["kind"] == "Event":
+            self.events.append((body["reason"], body["message"]))
         return dict(body)
 
     def get(self, path: str, **query: str) -> dict[str, Any]:
@@ -191,12 +201,13 @@ class Life:
         self.kind = kind or CrowdKind()
         self.cluster, self.outside, self.time = cluster, Outside(), 1_700_000_000.0
         self.remarks: dict[str, str] = {}
+        self.silent: set[str] = set()
         self.restart()
 
     def restart(self) -> None:
         self.objects = Objects()
         clients = Clients(limiter=RateLimiter(is_open=True), version="0")
-        drivers = Drivers(clients, {ThingDriver.type: lambda scope, clock: CrowdDriver(self.outside, self.used, self.remarks)}, self.now)
+        drivers = Drivers(clients, {ThingDriver.type: lambda scope, clock: CrowdDriver(self.outside, self.used, self.remarks, self.silent)}, self.now)
         process = Process("test", drivers, Accounts(clients, self.now, {"default": ACCOUNT}), SharedUse(), MassDeletion(self.now), self.now)
         events = Recorder(self.cluster, self.now, str)
         kinds = {"Crowd": self.kind}
@@ -336,6 +347,71 @@ def test_what_is_ready_is_heard_also_of_what_is_somebody_elses() -> None:
     assert told() == {"given": "cannot be checked", "member-0000": "not confirmed yet"}
     life.remarks.clear()
     assert life.name() == "ready" and told() == {}
+
+
+def test_what_no_read_tells_stands_as_it_was_told_until_it_is_written() -> None:
+    life = Life(Cluster(2))
+    life.remarks = {"t-1": "warned of a widget"}
+    life.run()
+    life.remarks.clear()
+    life.silent.add("t-1")
+    life.restart()
+    life.cluster.edit(3)
+    assert life.name() == "ready"
+    [told] = [entry["message"] for entry in life.cluster.status["resources"] if "message" in entry]
+    assert told == "warned of a widget"
+    life.silent.clear()
+    assert life.name() == "ready" and not any("message" in entry for entry in life.cluster.status["resources"])
+
+
+def test_what_nothing_is_made_of_waits_for_a_person_and_keeps_nothing_from_being_ready() -> None:
+    life = Life(Cluster(2), GivenKind())
+    life.outside.things["theirs"] = "", thing("given"), State.PENDING
+    life.remarks = {"theirs": "alarms do not get through"}
+    outcome = life.run()
+    assert outcome is not None and (outcome.name, outcome.after) == ("ready", None), "the sweeper looks again"
+    [told] = [entry for entry in life.cluster.status["resources"] if entry["id"] == "given"]
+    assert (told["state"], told["message"]) == ("PENDING", "alarms do not get through")
+    for _ in range(40):
+        life.run()
+    assert [event for event in life.cluster.events if event[0] == "Busy"] == [("Busy", "alarms do not get through")]
+
+
+def test_what_was_composed_by_what_is_missing_is_not_ready_and_looks_again_at_its_interval() -> None:
+    life = Life(Cluster(2), LookedUpKind())
+    life.outside.things["theirs"] = "", thing("given"), State.PENDING
+    for _ in range(3):
+        outcome = life.run(Reason.POLL)
+        assert outcome is not None and (outcome.name, outcome.after) == ("progressing", 60.0)
+
+
+@pytest.mark.parametrize("observing", ["GivenKind", "LookedUpKind"])
+def test_who_only_observes_says_the_same_of_what_is_somebody_elses(observing: str) -> None:
+    kind = {"GivenKind": GivenKind(), "LookedUpKind": LookedUpKind()}[observing]
+    life = Life(Cluster(0), kind)
+    life.cluster.body["spec"]["policy"] = {"mode": "Observe"}
+    life.outside.things["theirs"] = "", thing("given"), State.PENDING
+    life.run()
+    ready = next(condition for condition in life.cluster.status["conditions"] if condition["type"] == "Ready")
+    assert ready["status"] == ("True" if observing == "GivenKind" else "False")
+
+
+def test_what_is_protected_from_deletion_goes_on_telling_its_outputs() -> None:
+    life = Life(Cluster(2))
+    life.cluster.body["spec"]["policy"] = {"deletionProtection": True}
+    life.run()
+    outputs = {"first": "t-1", "address": "yes"}
+    assert life.cluster.status["outputs"] == outputs
+    life.cluster.body["metadata"]["deletionTimestamp"] = "2026-01-01T00:00:00Z"
+    life.outside.slow_delete = True
+    for policy in ({"deletionProtection": True}, {"mode": "Observe"}):
+        life.cluster.body["spec"]["policy"] = policy
+        for _ in range(2):
+            assert life.name() in ("deleting", "waiting")
+        assert life.cluster.status["outputs"] == outputs and len(life.outside.things) == 2, policy
+    life.cluster.body["spec"]["policy"] = {}
+    life.run()
+    assert "outputs" not in life.cluster.status and life.outside.things, "what goes is told to nobody"
 
 
 def test_a_list_of_which_some_could_not_be_read_loses_none() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
 from prometheus_client import CollectorRegistry
 
 from securebase.clients.aws import AwsAccountConfig, AwsClients
@@ -30,14 +31,15 @@ NOW = 1_700_000_000.0
 
 
 class DueDriver(ThingDriver):
-    """Some of its things have a step of their own to take, some have something to tell."""
+    """Some of its things have a step of their own to take, some have something to tell, some do not know what there is to tell."""
 
-    def __init__(self, outside: Outside, due: set[str], remarks: dict[str, str]) -> None:
+    def __init__(self, outside: Outside, due: set[str], remarks: dict[str, str], silent: set[str]) -> None:
         super().__init__(outside)
-        self.due, self.remarks = due, remarks
+        self.due, self.remarks, self.silent = due, remarks, silent
 
     def _observed(self, key: str) -> Observed[Thing]:
-        return replace(super()._observed(key), due="turn" if key in self.due else "", message=self.remarks.get(key, ""))
+        due, message = "turn" if key in self.due else "", self.remarks.get(key, "")
+        return replace(super()._observed(key), due=due, message=message, silent=key in self.silent)
 
 
 class Fleet:
@@ -47,8 +49,9 @@ class Fleet:
         self.outside, self.objects = Outside(), Objects()
         self.due: set[str] = set()
         self.remarks: dict[str, str] = {}
+        self.silent: set[str] = set()
         clients = AwsClients(limiter=RateLimiter(is_open=True), version="0")
-        drivers = Drivers(clients, {ThingDriver.type: lambda scope, clock: DueDriver(self.outside, self.due, self.remarks)}, lambda: NOW)
+        drivers = Drivers(clients, {ThingDriver.type: lambda scope, clock: DueDriver(self.outside, self.due, self.remarks, self.silent)}, lambda: NOW)
         accounts = Accounts(clients, lambda: NOW)
         process = Process("test", drivers, accounts, SharedUse(), MassDeletion(lambda: NOW), lambda: NOW)
         self.sweeper = Sweeper(process, self.objects, Metrics(CollectorRegistry(), "0"), lambda: NOW)
@@ -119,6 +122,33 @@ def test_who_only_observes_tells_the_difference_itself_and_leaves_the_repair_to_
     fleet.mode("o0", Mode.OBSERVE)
     fleet.outside.change("shared", color="blue")
     assert fleet.sweep() == ["o0", "o1"]
+
+
+def test_who_does_not_know_what_there_is_to_tell_takes_nothing_back() -> None:
+    fleet = Fleet(1)
+    entry = fleet.objects.get(Key("Thing", "team", "o0"))
+    assert entry is not None
+    entry.remarks = {"own": "warned of something"}
+    fleet.silent.add("own-0")
+    assert fleet.sweep() == [] and entry.remarks == {"own": "warned of something"}
+    fleet.silent.clear()
+    assert fleet.sweep() == ["o0"]
+
+
+@pytest.mark.parametrize("needed", [False, True])
+def test_what_is_somebody_elses_and_not_ready_is_worth_a_pass_only_to_who_needs_it(needed: bool) -> None:
+    fleet = Fleet(1)
+    entry = fleet.objects.get(Key("Thing", "team", "o0"))
+    assert entry is not None and entry.graph is not None
+    given, user = node("given", role=Role.EXTERNAL), node("own-0", id="own", after=frozenset({"given"} if needed else ()))
+    assert entry.subject is not None
+    entry.graph, entry.subject = Graph([given, user]), replace(entry.subject, prior={"own": entry.subject.prior["own"]})
+    fleet.outside.things["given"] = "", given.desired, State.PENDING
+    fleet.remarks["given"] = "is shut"
+    assert fleet.sweep() == ["o0"], "it tells something new"
+    assert fleet.sweep() == (["o0"] if needed else [])
+    fleet.remarks.clear()
+    assert fleet.sweep() == ["o0"]
 
 
 def test_who_has_something_else_to_tell_needs_one_pass() -> None:

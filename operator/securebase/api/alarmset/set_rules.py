@@ -25,10 +25,6 @@ def _may_be_anywhere(spec: PerfAlarmSetSpec) -> bool:
     return any(target.ref is not None and target.type == "ElastiCache" for target in spec.targets)
 
 
-def _maintenance_holds_all(spec: PerfAlarmSetSpec) -> bool:
-    return spec.maintenance is None or all(service.composite for service in spec.services)
-
-
 def _keys_are_near(spec: PerfAlarmSetSpec) -> bool:
     made = [told.create_topic for told in spec.notifications if told.create_topic is not None]
     here = all(topic.kms_key_arn is None or spec.region in (None, topic.kms_key_arn.split(":")[3]) for topic in made)
@@ -40,27 +36,7 @@ def _queries_have_targets(spec: PerfAlarmSetSpec) -> bool:
     return all(query.target is None or query.target in known for query in spec.queries)
 
 
-def _clock_runs(spec: PerfAlarmSetSpec) -> bool:
-    """The metric that windows are told by is made of our own sweeps, and CloudWatch has it by the minute."""
-    return spec.maintenance is None or not spec.maintenance.windows or spec.policy.interval.seconds <= _CLOCK_SECONDS
-
-
-_CLOCK_SECONDS = 60
-
 RULES = (
-    Rule(
-        cel="""!has(self.maintenance) || !has(self.maintenance.windows) || size(self.maintenance.windows) == 0
-            || !has(self.policy) || !has(self.policy.interval) || self.policy.interval.matches('^(1m|60s|[1-5]?[0-9]s)$')""",
-        holds=_clock_runs,
-        message="windows of maintenance go by the calls of sweeps a minute apart; make policy.interval 1m or shorter, or give a suppressorAlarm",
-        field=".maintenance",
-    ),
-    Rule(
-        cel="!has(self.maintenance) || !has(self.services) || self.services.all(s, !has(s.composite) || s.composite)",
-        holds=_maintenance_holds_all,
-        message="services holds one without a composite, and maintenance keeps composites quiet only; leave composite out, or watch it in a set of its own",
-        field=".services",
-    ),
     Rule(
         cel="!has(self.policy) || !has(self.policy.onDelete) || self.policy.onDelete != 'Snapshot'",
         holds=lambda spec: spec.policy.on_delete != "Snapshot",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -53,16 +53,13 @@ def planned_alarms(found: tuple[Found, ...], context: Context) -> Iterator[Plann
                 yield Planned(node, one, wanted, member, _alarm(node, one, wanted, member, context))
 
 
-def foreseen_severities(away: Iterable[Target]) -> frozenset[Severity]:
-    """Of the alarms in us-east-1 that distributions which are not there yet will have; a CdnDistribution makes them like the catalogue."""
-    found = (Found(target, target.name or "", CDN_REGION) for target in away if target.type == "CloudFront")
-    return frozenset(severity for one in found for severity in _severities(one))
-
-
-def _severities(found: Found) -> Iterator[Severity]:
-    if found.target.ref is not None:
-        yield from (recipe.severity for recipe in found.type.alarms)
-    yield from (wanted.severity for wanted in wanted_alarms(found))
+def foreseen_severities(spec: PerfAlarmSetSpec, target: Target) -> frozenset[Severity]:
+    """Of the messages that a distribution which is not there yet may bring. A CdnDistribution's own alarms are like the catalogue's unless it says
+    otherwise, and tell somebody here through a composite alone."""
+    found = Found(target, target.name or "", CDN_REGION)
+    own = {wanted.severity for wanted in wanted_alarms(found)}
+    borrowed = {recipe.severity for recipe in found.type.alarms} if target.ref is not None and of_service(spec, found.service) else set()
+    return frozenset(own | borrowed)
 
 
 def alarm_nodes(planned: tuple[Planned, ...], told: Mapping[str, frozenset[str]], region: str) -> Iterator[Node]:

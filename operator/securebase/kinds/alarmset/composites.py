@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from securebase.api.alarmset import PerfAlarmSetSpec
@@ -79,7 +79,7 @@ def composite_nodes(spec: PerfAlarmSetSpec, every: Sequence[Group], topics: Topi
     """Suppressors first, then a composite for each group, over others where one rule cannot hold all children. Each tells what it is without."""
     nodes = dict(_suppressors(spec, every, context))
     yield from nodes.values()
-    suppressors = {region: _suppressor(spec, region, nodes, context) for region in known.regions}
+    suppressors = {region: _suppressor(spec, region, nodes, context) for region in {group.region for group in every}}
     for group in every:
         yield from _composites(spec, group, topics, suppressors[group.region], context, [str(one) for one in known.foreign if one.service == group.service])
 
@@ -96,9 +96,29 @@ def _suppressors(spec: PerfAlarmSetSpec, every: Sequence[Group], context: Contex
 
 def _composites(spec: PerfAlarmSetSpec, group: Group, topics: Topics, suppressor: str, context: Context, without: Sequence[str]) -> Iterator[Node]:
     node = group.node(context.region)
-    level, number = group.children, 0
+    levels, children = _levels(group, context)
+    told = topics.told(group.severity, group.region)
+    held = spec.maintenance if suppressor else None
+    composite = CompositeAlarm(
+        name=context.identity.external_name(node, LONG),
+        tags=context.tags,
+        rule=_rule(children),
+        description=_description(spec, group, context, without),
+        alarm_actions=told,
+        ok_actions=told,
+        suppressor=suppressor,
+        suppressor_wait=held.wait_seconds if held is not None else 0,
+        suppressor_extension=held.extension_seconds if held is not None else 0,
+    )
+    yield from _handing_over([*levels, [_node(node, composite, group, context)]])
+
+
+def _levels(group: Group, context: Context) -> tuple[list[list[Node]], tuple[Child, ...]]:
+    """Parts, the lowest first, and what is left for the composite over them."""
+    node, level, number = group.node(context.region), group.children, 0
+    levels: list[list[Node]] = []
     while len(parts := _parts(level)) > 1:
-        above = []
+        nodes, above = [], []
         for part in parts:
             number += 1
             if not part:
@@ -109,23 +129,20 @@ def _composites(spec: PerfAlarmSetSpec, group: Group, topics: Topics, suppressor
                 rule=_rule(part),
                 description=f"Part {number} of {node}: tells nobody by itself",
             )
-            yield _node(f"{node}_{number}", nested, group, context)
+            nodes.append(_node(f"{node}_{number}", nested, group, context))
             above.append(Child(nested.name, Ref(f"{node}_{number}", "name")))
+        levels.append(nodes)
         level = tuple(above)
-    told = topics.told(group.severity, group.region)
-    held = spec.maintenance if suppressor else None
-    composite = CompositeAlarm(
-        name=context.identity.external_name(node, LONG),
-        tags=context.tags,
-        rule=_rule(level),
-        description=_description(spec, group, context, without),
-        alarm_actions=told,
-        ok_actions=told,
-        suppressor=suppressor,
-        suppressor_wait=held.wait_seconds if held is not None else 0,
-        suppressor_extension=held.extension_seconds if held is not None else 0,
-    )
-    yield _node(node, composite, group, context)
+    return levels, level
+
+
+def _handing_over(levels: Sequence[Sequence[Node]]) -> Iterator[Node]:
+    """With another number of parts children move. A part lets go of them once those above name every part, and those above let go of a part, or of
+    what is in parts now, once the parts have it: whatever is refused in between, each child is in something that tells people."""
+    every = frozenset(node.id for level in levels for node in level)
+    for level in levels:
+        others = every - {node.id for node in level}
+        yield from (replace(node, keeps_until=others) for node in level)
 
 
 def _node(id: str, composite: CompositeAlarm, group: Group, context: Context) -> Node:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -95,6 +95,7 @@ class Gathered:
     known    the attributes it was found by
     foreign  what is left out because it is of another account
     unknown  targets of which something cannot be told: lookups without an answer, references to objects that are being made
+    left     targets that leave something they found to another one, which would be asked first and has no answer: nothing new is made of it
     away     targets that nothing was found of so far, be they unknown or not there
     regions  where there is, or will be, something to tell of
     """
@@ -103,6 +104,7 @@ class Gathered:
     known: Mapping[str, Mapping[str, str]]
     foreign: tuple[Foreign, ...]
     unknown: tuple[Target, ...]
+    left: tuple[Target, ...]
     away: tuple[Target, ...]
     regions: frozenset[str]
 
@@ -114,7 +116,7 @@ class Gathered:
     @property
     def unsure(self) -> frozenset[str]:
         """Services of which something may be missing here."""
-        return frozenset(target.service for target in self.unknown)
+        return frozenset(target.service for target in (*self.unknown, *self.left))
 
 
 def lookup_needs(spec: PerfAlarmSetSpec, namespace: str) -> Needs:
@@ -136,19 +138,40 @@ def lookup_nodes(spec: PerfAlarmSetSpec) -> Iterator[Node]:
 
 def gathered(spec: PerfAlarmSetSpec, facts: Facts, context: Context) -> Gathered:
     """What exists. What two targets mean is watched once: by the one that refers to the object that makes it and its alarms, then by the
-    one that says its name, else by the first. Whoever gave alarms to a named one that is not used is told; what tags found may be left to others."""
-    every = [found for target in sorted(spec.targets, key=_rank) for found in _found(target, facts, context)]
+    one that says its name, else by the first. Whoever gave alarms to a named one that is not used is told; what tags found may be left to others.
+    What one of them may have watched that has no answer now is left out: taken by another it would tell twice."""
+    ranked = sorted(spec.targets, key=_rank)
+    every = [found for target in ranked for found in _found(target, facts, context)]
     order = {target.id: at for at, target in enumerate(spec.targets)}
     once = {_key(found): found for found in reversed(every)}
     for found in every:
         _refuse_unused(found.target, once[_key(found)].target)
-    mine = sorted(once.values(), key=lambda found: (order[found.target.id], found.name))
+    doubtful = frozenset(_doubtful(ranked, once, facts))
+    mine = sorted((found for key, found in once.items() if key not in doubtful), key=lambda found: (order[found.target.id], found.name))
+    leaving = {once[key].target.id for key in doubtful}
+    left = tuple(target for target in spec.targets if target.id in leaving)
     known = {node: _decided(facts, node) for target in spec.targets if (node := _lookup(target))}
     unknown = tuple(target for target in spec.targets if not _is_known(target, facts, context))
     foreign = tuple(_foreign(spec, facts, context))
     seen = {found.target.id for found in every} | {other.target for other in foreign}
     away = tuple(target for target in spec.targets if target.id not in seen)
-    return Gathered(tuple(mine), known, foreign, unknown, away, frozenset({context.region, *_far(mine, away)}))
+    return Gathered(tuple(mine), known, foreign, unknown, left, away, frozenset({context.region, *_far(mine, away)}))
+
+
+def _doubtful(ranked: Sequence[Target], once: Mapping[tuple[str, ...], Found], facts: Facts) -> Iterator[tuple[str, ...]]:
+    """Keys of what a lookup without an answer comes before. An object that is being made holds up nothing."""
+    rank = {target.id: at for at, target in enumerate(ranked)}
+    silent = [target for target in ranked if (node := _lookup(target)) and node not in facts.nodes]
+    for key, found in once.items():
+        if any(rank[other.id] < rank[found.target.id] and _may_mean(other, found) for other in silent):
+            yield key
+
+
+def _may_mean(target: Target, found: Found) -> bool:
+    """Whether a lookup without an answer may be of that very thing."""
+    if target.type != found.target.type:
+        return False
+    return target.name is None or (target.name, target.stage or "") == (found.name, found.stage)
 
 
 def _far(found: Iterable[Found], away: Iterable[Target]) -> Iterator[str]:

@@ -9,13 +9,13 @@ from typing import Final
 from securebase.api.alarmset import PerfAlarmSet, PerfAlarmSetSpec
 from securebase.core.graph import Graph
 from securebase.core.kind import Context, Facts, Needs, PolicyDefaults
-from securebase.kinds.alarmset.alarms import alarm_nodes, foreseen_severities, planned_alarms
+from securebase.kinds.alarmset.alarms import alarm_nodes, planned_alarms
 from securebase.kinds.alarmset.composites import composite_nodes, groups, told_alone
 from securebase.kinds.alarmset.dashboards import Shown, dashboard_nodes
 from securebase.kinds.alarmset.gathering import gathered, lookup_needs, lookup_nodes, missing
 from securebase.kinds.alarmset.logs import log_nodes
 from securebase.kinds.alarmset.meaning import alarm_meanings
-from securebase.kinds.alarmset.names import CDN_REGION
+from securebase.kinds.alarmset.notes import notes
 from securebase.kinds.alarmset.topics import Topics
 from securebase.kinds.alarmset.unsure import unsure
 from securebase.resources.cloudwatch.alarm_health import Meaning
@@ -67,7 +67,6 @@ class PerfAlarmSetKind:
         planned = tuple(planned_alarms(found, context))
         every = groups(spec, planned, known)
         topics = Topics(spec, context, known.regions, open=any(target.ref is not None for target in known.away))
-        topics.require(foreseen_severities(known.away), CDN_REGION)
         return Graph(
             [
                 *lookup_nodes(spec),
@@ -75,7 +74,7 @@ class PerfAlarmSetKind:
                 *alarm_nodes(planned, told_alone(spec, planned, topics), context.region),
                 *composite_nodes(spec, every, topics, context, known),
                 *dashboard_nodes(Shown(spec, context, found, planned, every, known.foreign, known.complete)),
-                *log_nodes(spec, found, context, {target.id for target in known.unknown}),
+                *log_nodes(spec, found, context, {target.id for target in (*known.unknown, *known.left)}),
             ],
             complete=known.complete,
             gathered=known.known,
@@ -83,7 +82,8 @@ class PerfAlarmSetKind:
         )
 
     def outputs(self, spec: PerfAlarmSetSpec, attributes: Mapping[str, Mapping[str, str]]) -> Mapping[str, str]:
-        """What is known so far: dashboards, <severity>TopicArn, in other regions <severity>TopicArnUsEast1, alarms, compositeAlarms, missingTargets."""
+        """What is known so far: dashboards, <severity>TopicArn, in other regions <severity>TopicArnUsEast1, alarms, compositeAlarms, missingTargets,
+        notes."""
         names = sorted(attributes)
         dashboards = [attributes[node].get("name", "") for node in names if node.startswith("dashboard-")]
         told = {
@@ -91,6 +91,7 @@ class PerfAlarmSetKind:
             "alarms": str(sum(node.startswith("alarm-") for node in names)),
             "compositeAlarms": str(sum(node.startswith("composite-") for node in names)),
             "missingTargets": ",".join(list(missing(spec, attributes))[:_TOLD]),
+            "notes": "; ".join(notes(spec, attributes)),
         }
         told |= {_topic_output(node): attributes[node].get("arn", "") for node in names if node.startswith("topic-")}
         return {name: value for name, value in told.items() if value}

@@ -2,8 +2,8 @@
 
 CloudWatch has no alarm on the time of day. Metric maths has: DAY, HOUR and MINUTE give, in UTC, the time of each period of a metric (User Guide, "Using
 metric math", functions on time). The metric must exist in every account and region, and go on existing: CallCount of CloudWatch's own DescribeAlarms in
-AWS/Usage (User Guide, "CloudWatch usage metrics", every minute) does, because the operator's sweeps make these calls. Its value does not matter.
-When the operator stops, so does the metric: missing data is not breaching, so that it is paging, not silence, that is left.
+AWS/Usage (User Guide, "CloudWatch usage metrics": the calls of the account, every minute) does, because the operator's sweeps make these calls, others
+may, and its value does not matter. A minute without any call has no data: that is not breaching, so that it is paging, not silence, that is left.
 """
 
 from __future__ import annotations

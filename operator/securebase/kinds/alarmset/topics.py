@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from securebase.api.alarmset import Notification, PerfAlarmSetSpec
@@ -50,14 +50,9 @@ class Topics:
                 if self._is_made(notification, region):
                     told.add(Ref(self._node(severity, region), "arn"))
                 if not told:
-                    raise _missing(severity, region)
+                    raise self._key_missing(notification, region) if notification.create_topic is not None else _missing(severity, region)
                 return frozenset(told)
         return frozenset()
-
-    def require(self, severities: Iterable[Severity], region: str) -> None:
-        """Terminal where alarms that are still to come would tell nobody."""
-        for severity in severities:
-            self.told(severity, region)
 
     def nodes(self) -> Iterator[Node]:
         """Topics, one statement in each key that encrypts any of them, and a look at each topic that is given."""
@@ -95,23 +90,22 @@ class Topics:
             return ""
         if region == self.context.region:
             return wanted.kms_key_arn
-        if region == CDN_REGION and wanted.us_east1_kms_key_arn:
-            return wanted.us_east1_kms_key_arn
-        fix = "give usEast1KmsKeyArn" if region == CDN_REGION else f"name a topic of {region} in topicArns"
-        raise Terminal(
+        return wanted.us_east1_kms_key_arn or "" if region == CDN_REGION else ""
+
+    def _key_missing(self, notification: Notification, region: str) -> Terminal:
+        other = f"name a topic of {region} in topicArns"
+        return Terminal(
             "KeyMissing",
             f"notifications[{notification.severity}].createTopic: alarms in {region} need an encrypted topic there; "
-            f"{fix}, as a key of {self.context.region} encrypts nothing there",
+            f"{f'give usEast1KmsKeyArn, or {other}' if region == CDN_REGION else other}, as a key of {self.context.region} encrypts nothing there",
         )
 
     def _is_made(self, notification: Notification, region: str) -> bool:
-        """Whether a topic is made there. An encrypted one needs a key of its region, and only for two of them one can be given: elsewhere a
-        topic that is given stands for it."""
+        """Whether a topic is made there. An encrypted one needs a key of its region: without it a topic that is given stands for it."""
         wanted = notification.create_topic
         if wanted is None or region not in self.regions:
             return False
-        keyless = bool(wanted.kms_key_arn) and region not in (self.context.region, CDN_REGION)
-        return not (keyless and _given_in(notification, region))
+        return not wanted.kms_key_arn or bool(self._key(notification, region))
 
     def _topic(self, notification: Notification, region: str, key: str) -> Topic:
         wanted = notification.create_topic

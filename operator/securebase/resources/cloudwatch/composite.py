@@ -72,7 +72,7 @@ class CompositeAlarmDriver:
         if gone := tags_to_remove(changes, want.tags):
             self._aws.call("cloudwatch", "untag_resource", ResourceARN=arn, TagKeys=gone)
         tags = {key: value for key, value in {**observed.value.tags, **put}.items() if key not in gone}
-        return self._written(want, raw, Tagged(observed.owner, tags))
+        return replace(self._written(want, raw, Tagged(observed.owner, tags)), again_at=observed.again_at)
 
     def problems(self, desired: CompositeAlarm) -> Iterable[str]:
         """What CloudWatch would refuse, known without asking."""

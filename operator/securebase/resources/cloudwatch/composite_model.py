@@ -53,6 +53,18 @@ class CompositeAlarm:
         rule = OR.join(term(name) for name in every)
         return replace(self, rule=rule) if len(every) <= CHILDREN and len(rule) <= LONGEST_RULE else None
 
+    def lacks(self, there: CompositeAlarm) -> bool:
+        """Whether a child that is wanted is not in the rule there."""
+        wanted, found = _children(self.rule), _children(there.rule)
+        return self.rule != there.rule if wanted is None or found is None else not set(wanted) <= set(found)
+
+    def kept(self, there: CompositeAlarm) -> CompositeAlarm:
+        """Over what it is over outside as well; over that alone, where one rule cannot hold all. A rule that is not one of ours gives way."""
+        wanted, found = _children(self.rule), _children(there.rule)
+        if wanted is None or found is None or set(found) <= set(wanted):
+            return self
+        return self.grown(there, frozenset()) or replace(self, rule=there.rule)
+
 
 def term(name: str) -> str:
     """The part of a rule that is true while an alarm is in ALARM."""

@@ -86,9 +86,11 @@ class DashboardDriver:
         self._warned[want.name] = _plain(text), _warnings(answer)
         return self._observed(target, want.name, text, self._warned[want.name][1])
 
-    def _remembered(self, name: str, text: str) -> str:
-        """What CloudWatch warned of when this very body was put: nothing that is read tells it again."""
-        put, warnings = self._warned.get(name, ("", ""))
+    def _remembered(self, name: str, text: str) -> str | None:
+        """What CloudWatch warned of when this very body was put: nothing that is read tells it again. None where this process never put it."""
+        if (known := self._warned.get(name)) is None:
+            return None
+        put, warnings = known
         return warnings if warnings and put == _plain(text) else ""
 
     def _swept(self, names: Sequence[str]) -> dict[str, str | None]:
@@ -114,10 +116,11 @@ class DashboardDriver:
         entries = (entry for page in pages for entry in page.get("DashboardEntries", []))
         return {str(entry["DashboardName"]): f"{entry.get('LastModified')}/{entry.get('Size')}" for entry in entries}
 
-    def _observed(self, target: Target[Dashboard], name: str, text: str, message: str = "") -> Observed[Dashboard]:
+    def _observed(self, target: Target[Dashboard], name: str, text: str, warnings: str | None = None) -> Observed[Dashboard]:
         arn = f"arn:{self._aws.partition}:cloudwatch::{self._aws.account_id}:dashboard/{name}"
         value = dashboard_value(name, text, target.desired)
-        return Observed(name, value, owner=target.owner, attributes={"name": name, "arn": arn}, message=message, raw=text)
+        silent = warnings is None
+        return Observed(name, value, owner=target.owner, attributes={"name": name, "arn": arn}, message=warnings or "", raw=text, silent=silent)
 
 
 def dashboard_value(name: str, text: str, wanted: Dashboard | None) -> Dashboard:

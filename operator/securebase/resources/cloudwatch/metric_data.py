@@ -21,14 +21,25 @@ _UNKNOWN: Final = ("InternalError", "Forbidden")
 _FILLED: Final = re.compile(r"\bFILL\(\s*(METRICS|[a-z]\w*)")
 _CHOOSES: Final = re.compile(r"\b(SEARCH|SELECT|INSIGHT_RULE_METRIC)\b")
 
-_SPARSE: Final = frozenset({("AWS/DynamoDB", "ReadThrottleEvents"), ("AWS/DynamoDB", "WriteThrottleEvents"), ("AWS/SQS", "")})
+_SPARSE: Final = frozenset(
+    {
+        ("AWS/DynamoDB", "ReadThrottleEvents"),
+        ("AWS/DynamoDB", "WriteThrottleEvents"),
+        ("AWS/SQS", ""),
+        ("AWS/RDS", "AuroraReplicaLag"),
+        ("AWS/RDS", "ReplicaLag"),
+        ("AWS/ElastiCache", "ReplicationLag"),
+    }
+)
 """Metrics ("" = all of the namespace) that are published only while something happens: DynamoDB Developer Guide, "DynamoDB metrics and dimensions"
-(throttled events, when there are any); Amazon SQS Developer Guide, "Available CloudWatch metrics" (queues that were active within six hours)."""
+(throttled events, when there are any); Amazon SQS Developer Guide, "Available CloudWatch metrics" (queues that were active within six hours).
+And those that a member publishes as long as it is a replica: an alarm for each member is right whoever is the writer now (Aurora User Guide, "Amazon
+CloudWatch metrics for Amazon Aurora"; ElastiCache User Guide, "Metrics for Valkey and Redis OSS")."""
 
 
 def watched(alarm: Alarm) -> frozenset[WatchedMetric]:
     """The metrics whose silence means that an alarm sees nothing. None where silence is as it should be: for what is published only when something
-    happens, for what the alarm itself takes as 0 (FILL), and where an expression chooses its metrics."""
+    happens or by some roles, for what the alarm itself takes as 0 (FILL), and where an expression chooses its metrics."""
     expressions = [query.expression for query in alarm.metrics if query.expression]
     if any(_CHOOSES.search(expression) for expression in expressions):
         return frozenset()

@@ -6,12 +6,13 @@ import json
 import threading
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final
 from weakref import WeakKeyDictionary
 
 from securebase.clients.aws import AwsScope, Refusal
-from securebase.core.errors import ReconcileError
+from securebase.core.errors import Denied, ReconcileError, Terminal
 from securebase.resources.discovery.services import SERVICES, Attributes, Beside, Entry
 from securebase.resources.listing import Listing, Read, Turns
 
@@ -33,21 +34,44 @@ SETTINGS_SECONDS: Final = 3600.0
 UNREAD: Final = "unread"
 """The attribute with the names (comma list) of those that nobody has read yet."""
 
+REFUSED: Final = "refused"
+"""The attribute with the call by which one thing's further attributes may not be read. It has none of them, or those that were read before."""
+
 _ANOTHER: Final = "another"
 _EVER: Final = float("inf")
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How carefully somebody looks: who acts on absences takes his time, who looks once and tells a person has none.
+
+    sweeps        complete ones before an absence that was never otherwise is believed
+    a_round       how much of what no list tells is read in one go; None = all of it
+    rest_seconds  after a round that left something unread
+    """
+
+    sweeps: int = SWEEPS
+    a_round: int | None = A_ROUND
+    rest_seconds: float = REST_SECONDS
+
+
+PATIENT: Final = Patience()
+AT_ONCE: Final = Patience(sweeps=0, a_round=None, rest_seconds=0.0)
 
 
 class Inventory:
     """Thread-safe. The same for all drivers of a scope, so that a service is listed once a sweep."""
 
-    def __init__(self, aws: AwsScope, clock: Callable[[], float]) -> None:
+    def __init__(self, aws: AwsScope, clock: Callable[[], float], patience: Patience = PATIENT) -> None:
         self._aws = aws
         self._listings: dict[str, Listing[str, Attributes]] = {kind: Listing(partial(self._list, kind), clock) for kind in SERVICES}
         self._accounts: dict[str, Listing[str, str]] = {kind: Listing(partial(self._account, kind), clock) for kind in SERVICES}
         self._clock = clock
         self._lock = threading.Lock()
+        self._rest_seconds = patience.rest_seconds
         self._rests: dict[str, float] = {}
-        self._beside: dict[str, Turns[str, Attributes]] = {kind: Turns(clock, share=0.02, at_least=2, at_most=A_ROUND) for kind in SERVICES}
+        self._refusals: dict[str, ReconcileError] = {}
+        self._beside: dict[str, Turns[str, Attributes]] = {kind: Turns(clock, share=0.02, at_least=2, at_most=patience.a_round) for kind in SERVICES}
 
     def listed(self, kind: str, max_age: float) -> Things:
         """By id, from a list begun at most `max_age` seconds ago. What is another service's is left out."""
@@ -109,22 +133,43 @@ class Inventory:
         return {} if read is None else read(self._aws)
 
     def _round(self, kind: str, beside: Beside, ids: Sequence[str]) -> Mapping[str, Read[Attributes]]:
+        """Raises `Denied` where nothing at all may be read: then it is the operator's permission, and says nothing of any one thing."""
         turns = self._beside[kind]
         with self._lock:
-            if self._clock() < self._rests.get(kind, 0.0):
-                return turns.known(ids)
-        reads = turns.round(ids, partial(self._one_by_one, beside))
-        if len(reads) < len(ids):
-            with self._lock:
-                self._rests[kind] = self._clock() + REST_SECONDS
+            resting, refusal = self._clock() < self._rests.get(kind, 0.0), self._refusals.get(kind)
+        if resting and refusal is not None:
+            raise refusal
+        if resting:
+            return turns.known(ids)
+        refused: dict[str, ReconcileError] = {}
+        reads = turns.round(ids, partial(self._one_by_one, kind, beside, refused))
+        nothing = bool(refused) and all(REFUSED in read.value for read in reads.values())
+        self._rest(kind, len(reads) < len(ids) or nothing, next(iter(refused.values())) if nothing else None)
+        if nothing:
+            for id in refused:
+                turns.forget(id)
+            raise next(iter(refused.values()))
         return reads
 
-    def _one_by_one(self, beside: Beside, due: Sequence[str]) -> Things:
-        """What was read before one failed is kept: the next round goes on there, and fails if that fails again."""
+    def _rest(self, kind: str, needed: bool, refusal: ReconcileError | None) -> None:
+        with self._lock:
+            self._refusals.pop(kind, None)
+            if needed:
+                self._rests[kind] = self._clock() + self._rest_seconds
+            if refusal is not None:
+                self._refusals[kind] = refusal
+
+    def _one_by_one(self, kind: str, beside: Beside, refused: dict[str, ReconcileError], due: Sequence[str]) -> Things:
+        """What may not be read is `refused`, and that thing's alone. What was read before a call failed is kept: the next round goes on there, and
+        fails if that fails again."""
         answers: dict[str, Attributes] = {}
+        before = self._beside[kind].known(due)
         for id in due:
             try:
                 answers[id] = beside.read(self._aws, id)
+            except (Denied, Terminal) as error:
+                refused[id] = error
+                answers[id] = {**(before[id].value if id in before else {}), REFUSED: error.action if isinstance(error, Denied) else error.reason}
             except ReconcileError:
                 if not answers:
                     raise
@@ -143,8 +188,8 @@ def by_name(things: Things) -> Things:
 
 def _as_one(entries: Sequence[tuple[str, Attributes]]) -> Attributes:
     logs = [log for _, attributes in entries for log in json.loads(attributes.get("accessLogs") or "[]")]
-    unread = next((attributes[UNREAD] for _, attributes in entries if UNREAD in attributes), "")
-    told = {"namesakes": ",".join(id for id, _ in entries), "accessLogs": json.dumps(logs, separators=(",", ":")) if logs else "", UNREAD: unread}
+    marks = {mark: next((attributes[mark] for _, attributes in entries if mark in attributes), "") for mark in (UNREAD, REFUSED)}
+    told = {"namesakes": ",".join(id for id, _ in entries), "accessLogs": json.dumps(logs, separators=(",", ":")) if logs else "", **marks}
     first = {key: value for key, value in entries[0][1].items() if key not in told}
     return first | {key: value for key, value in told.items() if value}
 
@@ -163,11 +208,11 @@ class _Inventories:
         self._lock = threading.Lock()
         self._known: WeakKeyDictionary[AwsScope, Inventory] = WeakKeyDictionary()
 
-    def of(self, aws: AwsScope, clock: Callable[[], float]) -> Inventory:
+    def of(self, aws: AwsScope, clock: Callable[[], float], patience: Patience = PATIENT) -> Inventory:
         """The inventory that every driver of the scope shares."""
         with self._lock:
             if aws not in self._known:
-                self._known[aws] = Inventory(aws, clock)
+                self._known[aws] = Inventory(aws, clock, patience)
             return self._known[aws]
 
 
@@ -180,7 +225,8 @@ class Presence:
     What was there once stays until it was missed in `SWEEPS` complete sweeps and `gone` proves it.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, patience: Patience = PATIENT) -> None:
+        self._needed = patience.sweeps
         self._lock = threading.Lock()
         self._known: dict[str, Attributes] = {}
         self._missed: dict[str, int] = {}
@@ -188,7 +234,7 @@ class Presence:
 
     def settled(self) -> bool:
         """Whether there were enough complete sweeps since the process began to believe in an absence that was never seen before."""
-        return self._sweeps >= SWEEPS
+        return self._sweeps >= self._needed
 
     def seen(self, there: Things, about: Collection[str] | None, *, sweep: bool) -> None:
         """Take in a complete list. `about`: the names it was asked for; None = it tells of all."""

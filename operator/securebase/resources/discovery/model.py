@@ -17,7 +17,8 @@ class KnownTarget:
     service tells (`SERVICES[kind].tells`): `id`, `arn`, `members` (comma list), `logGroup`, `logFormat`, `reservedConcurrency`, `accountConcurrency`,
     `timeoutSeconds`, `dlq`; of a DB cluster `engine`, `aurora` or `multiAz` (true), `monitored` (comma list of instances with Enhanced Monitoring);
     of an API `accessLogs` (JSON list of `stage`, `logGroup`, `fields`: context variable -> field); of a REST API whose name others have `namesakes`
-    (comma list of ids). `unread` (comma list): attributes that were not read yet, so that it is not known whether there are any.
+    (comma list of ids). `unread` (comma list): attributes that were not read yet, so that it is not known whether there are any. `refused`: the
+    call that may not be made for this very thing, so that what it tells is left out.
     """
 
     kind: str

@@ -7,25 +7,28 @@ import threading
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
-from typing import ClassVar
+from typing import ClassVar, Final
 
 from securebase.clients.aws import AwsScope
 from securebase.core.diff import Change
 from securebase.core.driver import Answer, Depth, Key, Observed, Target
-from securebase.core.errors import ReconcileError, Terminal
-from securebase.resources.discovery.inventory import INVENTORIES, UNREAD, Presence, Things, by_name
+from securebase.core.errors import Denied, ReconcileError, Terminal
+from securebase.resources.discovery.inventory import INVENTORIES, PATIENT, REFUSED, UNREAD, Patience, Presence, Things, by_name
 from securebase.resources.discovery.model import TagSearch
 from securebase.resources.discovery.services import SERVICES, Attributes
 from securebase.resources.discovery.targets import RECENT_SECONDS
 from securebase.resources.listing import Listing
 
+_NAMED: Final = 3
+"""How many of those that may not be read a message names."""
+
 
 class _Search:
     """One search: its list, and who was there."""
 
-    def __init__(self, read: Callable[[], Mapping[str, Attributes]], clock: Callable[[], float]) -> None:
+    def __init__(self, read: Callable[[], Mapping[str, Attributes]], clock: Callable[[], float], patience: Patience) -> None:
         self.listing: Listing[str, Attributes] = Listing(read, clock)
-        self.presence = Presence()
+        self.presence = Presence(patience)
 
 
 class SearchDriver:
@@ -37,10 +40,11 @@ class SearchDriver:
 
     type: ClassVar[str] = "discovery/search"
 
-    def __init__(self, aws: AwsScope, clock: Callable[[], float]) -> None:
+    def __init__(self, aws: AwsScope, clock: Callable[[], float], patience: Patience = PATIENT) -> None:
         self._aws = aws
         self._clock = clock
-        self._inventory = INVENTORIES.of(aws, clock)
+        self._patience = patience
+        self._inventory = INVENTORIES.of(aws, clock, patience)
         self._lock = threading.Lock()
         self._searches: dict[str, _Search] = {}
 
@@ -72,19 +76,21 @@ class SearchDriver:
     def _kept(self, id: str, depth: Depth) -> Things:
         wanted, sweep = of_external_id(id), depth is Depth.SWEEP
         with self._lock:
-            search = self._searches.setdefault(id, _Search(partial(self._list, wanted), self._clock))
+            search = self._searches.setdefault(id, _Search(partial(self._list, wanted), self._clock, self._patience))
         search.presence.seen(search.listing.get(0.0 if sweep else RECENT_SECONDS), None, sweep=sweep)
-        return search.presence.kept(lambda thing, name: self._gone(wanted, thing, name))
+        refused: dict[str, str] = {}
+        kept = search.presence.kept(lambda thing, name: self._gone(wanted, thing, name, refused))
+        return {thing: {**attributes, REFUSED: refused[thing]} if thing in refused else attributes for thing, attributes in kept.items()}
 
     def _answer(self, id: str, there: Things) -> Observed[TagSearch]:
-        unread = sum(UNREAD in attributes for attributes in there.values())
+        """The message is the same however much is read by now: after a restart that takes several rounds, and is nobody's news."""
+        unread = any(UNREAD in attributes for attributes in there.values())
         attributes = {
             "members": json.dumps(sorted(there), separators=(",", ":")),
             "details": json.dumps(there, sort_keys=True, separators=(",", ":")),
             "settled": "true" if self._searches[id].presence.settled() and not unread else "false",
         }
-        message = f"finds {len(there)}{f', of which {unread} are not fully read yet' if unread else ''}"
-        return Observed(id, of_external_id(id), message=message, attributes=attributes)
+        return Observed(id, of_external_id(id), message=f"finds {len(there)}{_refused(there)}", attributes=attributes)
 
     def _list(self, wanted: TagSearch) -> Things:
         """What carries the tags and is there."""
@@ -110,10 +116,14 @@ class SearchDriver:
                     found.add(str(entry["ResourceARN"]))
         return frozenset(found)
 
-    def _gone(self, wanted: TagSearch, id: str, name: str) -> bool:
-        """Read by its id: it is not there, or does not carry the tags any more."""
-        if self._inventory.absent(wanted.kind, id, name):
-            return True
+    def _gone(self, wanted: TagSearch, id: str, name: str, refused: dict[str, str]) -> bool:
+        """Read by its id: it is not there, or does not carry the tags any more. What may not be read is `refused` and not gone."""
+        try:
+            if self._inventory.absent(wanted.kind, id, name):
+                return True
+        except Denied as denied:
+            refused[id] = denied.action
+            return False
         arn = self._inventory.listed(wanted.kind, 0.0).get(id, {}).get("arn", "")
         return bool(arn) and arn not in self._tagged(wanted, (arn,))
 
@@ -127,6 +137,13 @@ class SearchDriver:
 
     def delete(self, target: Target[TagSearch], observed: Observed[TagSearch]) -> None:
         """Nothing: what it finds is somebody else's."""
+
+
+def _refused(there: Things) -> str:
+    """Of which things not all may be read, and by which call: the first of them stand for all."""
+    refused = sorted((name, attributes[REFUSED]) for name, attributes in there.items() if REFUSED in attributes)
+    named = ", ".join(f"{name} ({call})" for name, call in refused[:_NAMED])
+    return f"; not all may be read of {named}{f' and {len(refused) - _NAMED} more' if len(refused) > _NAMED else ''}" if refused else ""
 
 
 def external_id(wanted: TagSearch) -> str:

@@ -50,14 +50,17 @@ class GivenTopicDriver:
         self._turns: Turns[str, Judged] = Turns(clock, share=1.0)
 
     def observe(self, targets: Sequence[Target[GivenTopic]], depth: Depth) -> Mapping[Key, Answer]:
-        """FRESH: a topic each, unless it was read a moment ago. SWEEP: all of them every tenth time, and what was never read."""
+        """FRESH: a topic each, unless it was read a moment ago. SWEEP: all of them every tenth time, and what was never read or keeps alarms out."""
         arns = {target.key: target.desired.arn if target.desired is not None else target.external_id for target in targets}
         failed: dict[str, ReconcileError] = {}
         if depth is Depth.SWEEP:
-            self._turns.round(arns.values(), lambda due: self._read(due, failed), unread_only=not self._pace.due())
+            everything = self._pace.due()
+            self._turns.round(arns.values(), lambda due: self._read(due, failed), unread_only=not everything)
+            again = [arn for arn, read in self._turns.known(arns.values()).items() if read.value.reason and arn not in failed]
         else:
-            for arn, judged in self._read([arn for arn in dict.fromkeys(arns.values()) if not self._is_recent(arn)], failed).items():
-                self._turns.put(arn, judged)
+            again = list(dict.fromkeys(arns.values()))
+        for arn, judged in self._read([arn for arn in again if not self._is_recent(arn)], failed).items():
+            self._turns.put(arn, judged)
         known = self._turns.known(arns.values())
         return {key: _answer(arn, known.get(arn), failed.get(arn)) for key, arn in arns.items()}
 
