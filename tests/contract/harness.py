@@ -171,6 +171,7 @@ def _created(driver: Driver, target: Target[D], contract: Contract[D]) -> Target
     assert first.external_id == made.external_id
     again = eventually(lambda: driver.create(target, token), lambda _: True, f"{target.type} is created again")
     assert again.external_id == made.external_id, "a second try made a second one"
+    first = settled(driver, known)  # the second try may have written it anew, which its dates tell
     swept = settled(driver, known, Depth.SWEEP)
     assert (swept.value, swept.owner, swept.attributes) == (first.value, first.owner, first.attributes), "SWEEP and FRESH differ"
     if contract.findable:

@@ -78,14 +78,13 @@ def test_a_full_status_is_kept_as_written(plane: ControlPlane, namespace: str) -
     plane.call("POST", caches(namespace), placed_in(namespace, cache()))
     written = {
         "rotation": {
-            "id": "0a1b2c3d",
-            "token": "2026-05",
-            "step": "Grace",
-            "reason": "Requested",
+            "version": "0a1b2c3d",
+            "requested": "2026-05",
+            "immediate": False,
+            "step": "GracePeriod",
             "startedAt": "2026-05-01T03:00:00Z",
             "graceEndsAt": "2026-05-02T03:00:00Z",
-            "finishedAt": "2026-05-02T03:05:00Z",
-            "message": "both secrets are good",
+            "users": [{"name": "api", "version": "4e5f6071", "step": "Done", "startedAt": "2026-05-01T03:00:00Z"}],
         },
         "recommendations": [
             {

@@ -156,8 +156,9 @@ class Cache:
     def publish(self, group: Manifest | None = None) -> None:
         """What ElastiCache does every minute: figures of each node, by its id, and by its id and the node's number; of the lag those of replicas
         (User Guide, "Metrics for Valkey and Redis OSS", "Monitoring use with CloudWatch Metrics")."""
-        shards = (group or self.group())["NodeGroups"]
-        data = []
+        name = (group or self.group())["ReplicationGroupId"]
+        [now] = self.elasticache.describe_replication_groups(ReplicationGroupId=name)["ReplicationGroups"]
+        shards, data = now.get("NodeGroups", []), []
         for member in (member for shard in shards for member in shard["NodeGroupMembers"]):
             node = [{"Name": "CacheClusterId", "Value": member["CacheClusterId"]}]
             lag = ("ReplicationLag",) if member.get("CurrentRole") == "replica" else ()

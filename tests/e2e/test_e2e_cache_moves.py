@@ -80,18 +80,6 @@ def moves_without_a_cut(cache: Cache, to: str, username: str, **auth: Any) -> di
     return after
 
 
-def test_from_a_token_to_users_and_back(cache: Cache) -> None:
-    cache.made(alarms={"enabled": False}, rotation={"grace": "10m"})
-    moves_without_a_cut(cache, "users", "api", **USERS)
-    cache.until(lambda: len(cache.secrets()) == 1, "the token's secret to go")
-    assert cache.group()["UserGroupIds"] and not cache.group()["AuthTokenEnabled"]
-    moves_without_a_cut(cache, "token", "default", **TOKEN)
-    cache.until(lambda: not cache.group()["UserGroupIds"] and cache.group()["AuthTokenEnabled"], "the token alone to count")
-    cache.until(lambda: cache.elasticache.describe_user_groups()["UserGroups"] == [], "the user group to go")
-    cache.until(lambda: len(cache.secrets()) == 1, "the users' secrets to go")
-    cache.ready()
-
-
 def test_there_and_back_and_there_again(cache: Cache) -> None:
     """Within the week in which secrets that are let go can come back: their values do not."""
     cache.made(alarms={"enabled": False}, rotation={"grace": "10m"})
@@ -99,6 +87,9 @@ def test_there_and_back_and_there_again(cache: Cache) -> None:
     for to, username, auth in (("users", "api", USERS), ("token", "default", TOKEN), ("users", "api", USERS)):
         told.append(moves_without_a_cut(cache, to, username, **auth))
         cache.until(lambda: len(cache.secrets()) == 1, "the secret of the way before to go")
+        on_users = to == "users"
+        assert (bool(cache.group()["UserGroupIds"]), cache.group()["AuthTokenEnabled"]) == (on_users, not on_users)
+        cache.until(lambda here=on_users: bool(cache.elasticache.describe_user_groups()["UserGroups"]) is here, "the user group to go")
     assert len({one["password"] for one in told}) == 4
     assert [cache.lets_in(one) for one in told] == [False, False, False, True]
 
