@@ -38,9 +38,9 @@ ABSENCE_SECONDS = 5.0
 """Two reads by id this far apart must agree before a recorded resource is made a second time: a single one may lag."""
 
 
-PASS_SECONDS = 30.0
+PASS_SECONDS = 45.0
 """How long one pass goes on writing. AWS takes three alarms a second: a thousand of them are many passes, and in between an edit of the spec
-is heard and the status tells how far it is."""
+is heard and the status tells how far it is. Below the minute after which a worker counts as hung (`runtime.heartbeat`)."""
 
 
 def reconcile(graph: Graph, subject: Subject, world: World, memory: Memory, *, progress_only: bool = False) -> Report:
