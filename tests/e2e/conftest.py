@@ -11,6 +11,7 @@ from lab.aws.context import Settings
 from lab.aws.endpoint import AwsEndpoint
 from lab.kubernetes import ControlPlane
 from lab.operator import OperatorProcess
+from tests.e2e.caches import Cache
 from tests.e2e.harness import SYSTEM, Own, Tenant, install_definitions, install_rbac, make_tenant, operator_process, own, remove_tenant
 
 
@@ -66,3 +67,17 @@ def own_tenant(other_plane: ControlPlane, endpoint: AwsEndpoint, tmp_path_factor
     """The same in the second cluster, where the test runs the operators."""
     yield from own(other_plane, endpoint, tmp_path_factory.mktemp("own"))
     endpoint.control.clear_rules()
+
+
+@pytest.fixture
+def cache(tenant: Tenant) -> Cache:
+    return Cache.of(tenant)
+
+
+@pytest.fixture
+def real(tenant: Tenant) -> Iterator[Cache]:
+    """With a real Redis behind it."""
+    settings = tenant.endpoint.control.settings
+    settings.elasticache_redis = True
+    yield Cache.of(tenant)
+    settings.elasticache_redis = False

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -12,26 +11,12 @@ import yaml
 
 from lab.operator import OperatorProcess
 from tests.e2e.caches import Cache
-from tests.e2e.harness import INSTANCE, MERGE, Own, Tenant, conditions, kill, securebase, until
+from tests.e2e.harness import INSTANCE, MERGE, Own, conditions, kill, securebase, until
 
 METRICS = {
     "EngineCPUUtilization", "DatabaseMemoryUsagePercentage", "Evictions", "NewConnections", "CurrConnections", "CacheHitRate",
 }  # fmt: skip
 KEYS = {"host", "readerHost", "port", "tls", "username", "password", "url"}
-
-
-@pytest.fixture
-def cache(tenant: Tenant) -> Cache:
-    return Cache.of(tenant)
-
-
-@pytest.fixture
-def real(tenant: Tenant) -> Iterator[Cache]:
-    """With a real Redis behind it."""
-    settings = tenant.endpoint.control.settings
-    settings.elasticache_redis = True
-    yield Cache.of(tenant)
-    settings.elasticache_redis = False
 
 
 def closed_window() -> str:

@@ -2,30 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
 
-import pytest
 import yaml
 
 from tests.e2e.caches import Cache
-from tests.e2e.harness import INSTANCE, MERGE, Own, Tenant, kill, securebase
+from tests.e2e.harness import INSTANCE, MERGE, Own, kill, securebase
 from tests.e2e.test_e2e_cache import METRICS
-
-
-@pytest.fixture
-def cache(tenant: Tenant) -> Cache:
-    return Cache.of(tenant)
-
-
-@pytest.fixture
-def real(tenant: Tenant) -> Iterator[Cache]:
-    """With a real Redis behind it."""
-    settings = tenant.endpoint.control.settings
-    settings.elasticache_redis = True
-    yield Cache.of(tenant)
-    settings.elasticache_redis = False
 
 
 def ports(cache: Cache) -> set[int]:
