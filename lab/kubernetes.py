@@ -185,9 +185,6 @@ class ControlPlane:
             f"--initial-advertise-peer-urls={peers}",
             f"--initial-cluster=default={peers}",
             "--unsafe-no-fsync",
-            # A member alone elects itself when the election times out: 1 s by default.
-            "--heartbeat-interval=20",
-            "--election-timeout=200",
         )
         plain = urllib.request.build_opener(urllib.request.ProxyHandler({}))
         wait_until(lambda: plain.open(f"{clients}/readyz", timeout=1).read(), "etcd", deadline=_READY_SECONDS, children=[child])

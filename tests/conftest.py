@@ -8,7 +8,11 @@ from collections.abc import Generator
 import hypothesis
 import pytest
 
+from xdist.remote import Producer
+from xdist.scheduler import LoadScopeScheduling
+
 from lab.cache import Unavailable
+from tests.distribution import Scheduler
 
 # The cores are shared with other tests: how long an example takes says nothing.
 hypothesis.settings.register_profile("shared", deadline=None)
@@ -23,3 +27,9 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
         report.outcome = "skipped"
         report.longrepr = (str(item.path), 0, f"not tested: {error}")
     return report
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadScopeScheduling | None:
+    """`tests/distribution.py`, unless another distribution is asked for."""
+    return Scheduler(config, log) if config.getoption("dist") == "loadfile" else None

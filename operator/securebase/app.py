@@ -35,6 +35,7 @@ from securebase.runtime.events import Recorder
 from securebase.runtime.heartbeat import Heartbeat
 from securebase.runtime.lease import Lease
 from securebase.runtime.objects import Objects
+from securebase.runtime.offsets import ReplicationOffsets
 from securebase.runtime.operator import Operator, Parts
 from securebase.runtime.queue import Key, WorkQueue
 from securebase.runtime.reconciler import reconciler_of
@@ -92,12 +93,7 @@ def build(settings: Settings, redactor: Redactor) -> Parts:
     )
     objects, account_objects = Objects(settings.fight_rounds, settings.settle_scale), Objects()
     accounts = Accounts(clients, time.time)
-    client = RedisProbe(settings.cache_ca_file) if settings.cache_verification else None
-    drivers = Drivers(clients, aws_drivers(client, settings.settle_scale) | kubernetes_drivers(api, time.time, settings.watched()), time.time)
-    _require_definitions(unfenced)
-    instance = settings.instance or _cluster_uid(unfenced)
-    process = Process(instance, drivers, accounts, SharedUse(), MassDeletion(time.time), time.time)
-    events = Recorder(api, time.time, redactor)
+    kinds = {kind.kind: kind for kind in KINDS}
 
     def outputs_of(ref: ObjectRef) -> dict[str, str] | None:
         entry = objects.get(Key(ref.kind, ref.namespace, ref.name))
@@ -106,7 +102,14 @@ def build(settings: Settings, redactor: Redactor) -> Parts:
         return dict(entry.status.get("outputs") or {})
 
     sources = ClusterSources(api, outputs_of, redactor.register)
-    kinds = {kind.kind: kind for kind in KINDS}
+    client = RedisProbe(settings.cache_ca_file) if settings.cache_verification else None
+    offsets = ReplicationOffsets(kinds, objects, sources.login, client, time.time) if client is not None else None
+    of_aws = aws_drivers(client, settings.settle_scale, offsets=offsets)
+    drivers = Drivers(clients, of_aws | kubernetes_drivers(api, time.time, settings.watched()), time.time)
+    _require_definitions(unfenced)
+    instance = settings.instance or _cluster_uid(unfenced)
+    process = Process(instance, drivers, accounts, SharedUse(), MassDeletion(time.time), time.time)
+    events = Recorder(api, time.time, redactor)
     silences = Silences(lambda account, region: MetricData(clients.scope(account, region), time.time), time.time)
     alarms = AlarmWatch(
         kinds, objects, lambda account, region: AlarmHistory(clients.scope(account, region), time.time), silences, api, events, metrics, time.time

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
@@ -11,12 +12,16 @@ from uuid import uuid4
 import pytest
 from botocore.exceptions import ClientError
 
+from bench.clients import connect
+from securebase.clients.redis import RedisProbe
 from securebase.core.driver import Saved, Target
 from securebase.core.errors import Terminal, Transient, Waiting
 from securebase.core.fields import Impact
+from securebase.core.identity import Identity
 from securebase.resources.elasticache.model import ReplicationGroup, engine
+from securebase.resources.elasticache.replication_group import ReplicationGroupDriver
 from tests.contract.harness import Lab, differences, eventually, observe, settled, write
-from tests.contract.test_elasticache_group import cache, driver_of, fast_nodes, made, surroundings, wanting
+from tests.contract.test_elasticache_group import TOKEN, cache, driver_of, fast_nodes, made, surroundings, wanting
 
 __all__ = ["fast_nodes"]
 
@@ -39,6 +44,12 @@ def saved(lab: Lab, desired: ReplicationGroup) -> tuple[Target[ReplicationGroup]
 
 def successor(target: Target[ReplicationGroup], snapshot: str, **changes: Any) -> Target[ReplicationGroup]:
     return replace(wanting(target, **changes), external_id="", incarnation=1, restore_from=snapshot)
+
+
+def count_writes(lab: Lab, member: str, writes: float) -> None:
+    """What ElastiCache publishes of a node."""
+    point = {"MetricName": "SetTypeCmds", "Dimensions": [{"Name": "CacheClusterId", "Value": member}], "Value": writes}
+    lab.raw("cloudwatch").put_metric_data(Namespace="AWS/ElastiCache", MetricData=[{**point, "Timestamp": datetime.now(UTC)}])
 
 
 def refused(lab: Lab, **params: Any) -> str:
@@ -166,18 +177,46 @@ def test_what_a_sharded_one_was_given_is_counted_once(lab: Lab) -> None:
     sharded = plain(lab, cluster_mode="enabled", parameter_group="default.valkey8.cluster.on", shards=2)
     target, name = saved(lab, sharded)
     driver, seen = driver_of(lab), settled(driver_of(lab), target)
-    assert driver.written_since(seen, name) == "", "CloudWatch has nothing yet"
-
-    def count(member: str, writes: float) -> None:
-        point = {"MetricName": "SetTypeCmds", "Dimensions": [{"Name": "CacheClusterId", "Value": f"{target.external_id}-{member}"}], "Value": writes}
-        lab.raw("cloudwatch").put_metric_data(Namespace="AWS/ElastiCache", MetricData=[{**point, "Timestamp": datetime.now(UTC)}])
+    assert driver.written_since(target, seen, name) == "", "CloudWatch has nothing yet"
 
     for member, writes in (("0001-001", 30.0), ("0001-002", 29.0)):
-        count(member, writes)
-    assert driver.written_since(seen, name) == "", "of one shard nobody knows"
+        count_writes(lab, f"{target.external_id}-{member}", writes)
+    assert driver.written_since(target, seen, name) == "", "of one shard nobody knows"
     for member, writes in (("0002-001", 4.0), ("0002-002", 5.0)):
-        count(member, writes)
-    assert driver.written_since(seen, name).startswith("35 write commands")
+        count_writes(lab, f"{target.external_id}-{member}", writes)
+    assert driver.written_since(target, seen, name).startswith("35 write commands")
+
+
+def test_what_was_written_is_told_by_the_offsets_of_the_nodes(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lab.control.settings, "elasticache_redis", True)
+    _, target = made(lab, cache(surroundings(lab)))
+    probe, reachable = RedisProbe(str(lab.control.redis_certificate_file)), True
+
+    def offsets(identity: Identity, host: str, port: int) -> int | None:
+        assert identity == target.identity
+        return probe.replication_offset(host, port, TOKEN.value) if reachable else None
+
+    driver, name = ReplicationGroupDriver(lab.scope("us-east-1"), lab.clock, offsets), f"s-{uuid4().hex[:8]}"
+    seen = settled(driver, target)
+    with connect(seen.attributes | {"tls": "true", "password": TOKEN.value}, str(lab.control.redis_certificate_file)) as client:
+        client.set("before", "v" * 5_000)
+        eventually(lambda: driver.snapshot(target, seen, name), lambda how: how is Saved.DONE, "the snapshot")
+        assert written(eventually(lambda: driver.written_since(target, seen, name), bool, "it is told")) < 100
+        client.set("after", "v" * 1_000)
+        assert 1_000 <= written(driver.written_since(target, seen, name)) < 1_200
+        count_writes(lab, f"{target.external_id}-001", 2.0)
+        told = eventually(lambda: driver.written_since(target, seen, name), lambda told: "2 write commands" in told, "CloudWatch's count beside it")
+        assert 1_000 <= written(told) < 1_200 and told.endswith("its successor lacks what was written")
+        client.execute_command("FLUSHALL")
+    reachable = False
+    assert driver.written_since(target, seen, name).startswith("2 write commands"), "then by CloudWatch"
+
+
+def written(told: str) -> int:
+    """Bytes that a text about offsets tells of."""
+    found = re.match(r"its replication offset has grown by (\d+) bytes", told)
+    assert found, told
+    return int(found[1])
 
 
 # --- a lost status

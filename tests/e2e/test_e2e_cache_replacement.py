@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
 from typing import Any
 
@@ -43,17 +44,27 @@ def test_another_port_is_another_cache(cache: Cache) -> None:
     cache.until(lambda: cache.alarms(new) == {metric: set(new["MemberClusters"]) for metric in METRICS}, "the alarms of the new node alone")
 
 
-def test_what_was_written_to_the_old_port_is_read_at_the_new_one(real: Cache) -> None:
-    real.made()
-    with real.client() as client:
-        assert client.set("basket", "three apples")
-    real.change(port=6380)
-    real.says("Synced", "False", "ApprovalRequired")
-    real.approve()
-    real.until(lambda: real.connection()["port"] == "6380", "the new endpoint to be published")
-    real.ready()
-    with real.client() as client:
-        assert client.get("basket") == b"three apples"
+def test_what_was_written_before_is_in_the_new_one_and_what_came_after_is_counted(real: Cache) -> None:
+    real.made(verify={"enabled": True}, nodeType="cache.t4g.small", replicas=1)
+    with real.client() as old:
+        assert old.set("basket", "three apples")
+        real.change(port=6380)
+        real.says("Synced", "False", "ApprovalRequired")
+        real.approve()
+        real.until(lambda: real.connection()["port"] == "6380", "the new endpoint to be published")
+        real.ready()
+        with real.client() as client:
+            assert client.get("basket") == b"three apples"
+        before = bytes_lost(real)
+        assert old.set("forgotten", "v" * 10_000)
+        real.refresh()
+        assert 10_000 <= bytes_lost(real) - before < 11_000, "what only the old one has is told, by its replication offset"
+
+
+def bytes_lost(cache: Cache) -> int:
+    """What its status tells of the predecessor's offset."""
+    said = cache.until(lambda: re.search(r"replication offset has grown by (\d+) bytes", told_of_predecessor(cache)), "it to be told")
+    return int(said[1])
 
 
 def test_what_could_not_keep_the_data_is_refused_before_anything_is_done(cache: Cache) -> None:

@@ -2,7 +2,8 @@
 
 ElastiCache User Guide, "Authenticating with the AUTH command" (a token set by ROTATE where there was none: "the cluster supports the AUTH token
 in addition to supporting connecting with no authentication"), "Role-Based Access Control" and "Supported and restricted commands".
-A group's server starts at its first connection and dies with this process. Connections that logged in stay, as in Redis and AWS.
+A group's server starts at its first connection and dies with this process. Connections that logged in stay, as in Redis and AWS. It stands for all
+nodes; in a group with replicas it counts what is written in its replication offset, as primaries do.
 """
 
 from __future__ import annotations
@@ -13,9 +14,11 @@ import logging
 import secrets
 import socket
 import ssl
+from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import redis
 
@@ -70,6 +73,7 @@ class GroupServer(Server):
 
     def _launch(self, directory: Path, stack: ExitStack) -> Child:
         settings = {"bind": "127.0.0.1", "port": str(self.port), "save": '""', "appendonly": "no", "dir": json.dumps(str(directory))}
+        settings["repl-backlog-ttl"] = "0"  # once replicated, it counts for ever
         if self._announce:
             settings |= {"cluster-enabled": "yes", "cluster-announce-ip": self._announce[0], "cluster-announce-port": str(self._announce[1])}
             # The bus would take port + 10000, which may be somebody else's.
@@ -89,6 +93,14 @@ class GroupServer(Server):
                 self._await(child, lambda: b"cluster_state:ok" in _bytes(admin.execute_command("CLUSTER", "INFO")))
         return child
 
+    def replicate(self) -> None:
+        """As when a replica asks for the data: from then on what is written counts. It goes again before it is given any."""
+        with self.admin() as replica, self.admin() as admin:
+            connection = replica.connection_pool.get_connection()
+            connection.send_command("PSYNC", "?", "-1")
+            self._await(self.child, lambda: bool(_info(admin, "replication").get("repl_backlog_active")))
+            connection.disconnect()
+
     def _bus_port(self) -> int:
         return self.port + 10000 if self.port + 10000 < 65536 else self.port - 10000
 
@@ -98,6 +110,11 @@ class GroupServer(Server):
 
 def _bytes(reply: object) -> bytes:
     return reply if isinstance(reply, bytes) else str(reply).encode()
+
+
+def _info(client: redis.Redis, section: str) -> Mapping[str, Any]:
+    found = client.info(section)
+    return found if isinstance(found, Mapping) else {}
 
 
 def _answers(port: int) -> bool:
@@ -117,6 +134,7 @@ class Backing:
         self._running = False
         self._data, self._applied = data, Access(())
         self.access = Access(())
+        self._replicated = self.has_replicas = False
 
     async def _connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         async with self._starting:
@@ -143,6 +161,9 @@ class Backing:
 
     def apply(self) -> None:
         """Redis's users as `access` says, each changed by one command; nothing while the server does not run or nothing changed."""
+        if self._running and self.has_replicas and not self._replicated:
+            self._server.replicate()
+            self._replicated = True
         if not self._running or self._applied == self.access:
             return
         with self._server.admin() as admin:
@@ -209,6 +230,7 @@ class RedisFronts:
             if (backing := self._open.get(arn)) is not None:
                 backing.front.mode = group.transit_mode if group.transit else ""
                 backing.access = access_of(store, group)
+                backing.has_replicas = any(len(shard.members) > 1 for shard in group.shards)
                 backing.apply()
 
     @property

@@ -134,6 +134,18 @@ class RedisProbe:
         except (redis.RedisError, OSError, ValueError, _WrongAnswer) as error:
             return _of_error(error, f"{host}:{port}")
 
+    def replication_offset(self, host: str, port: int, password: str, username: str = "", tls: bool = True, server_name: str = "") -> int | None:
+        """Bytes written to the replication streams of all primaries; None where that could not be found out."""
+        try:
+            access = self._access(host, port, password, username, tls, server_name)
+            with access.opened() as client:
+                info = _info(client)
+                own = figures_of(info)
+                figures = _figures_of_shards(access, client, own) if info.get("cluster_enabled") else own
+        except (redis.RedisError, OSError, ValueError):
+            return None
+        return figures.replication_offset if figures.role == "master" else None
+
     def _access(self, host: str, port: int, password: str, username: str, tls: bool, server_name: str) -> _Access:
         # `AUTH default <anything>` is accepted where `default` needs no password; `AUTH <anything>` is not (ACLCheckUserCredentials in Redis's acl.c).
         named = "" if username == "default" else username

@@ -21,7 +21,8 @@ def figures_of(info: Mapping[str, Any]) -> Figures:
         max_memory=_number(info, "maxmemory") or None,
         connected_clients=_number(info, "connected_clients"),
         max_clients=_number(info, "maxclients"),
-        replication_offset=_number(info, "master_repl_offset"),
+        # Without a replica there was never a backlog, and the offset stands still (replicationFeedReplicas in replication.c).
+        replication_offset=_number(info, "master_repl_offset") if info.get("repl_backlog_active") else None,
         replica_lag=_replica_lag(info),
         role=str(info.get("role", "")),
         version=str(info.get("valkey_version") or info.get("redis_version") or ""),

@@ -206,7 +206,7 @@ class Snapshots(Protocol):
         """Remove the snapshot of this name, if it is one of this very resource: True once there is none. What a successor was made from is
         a snapshot of another, and stays."""
 
-    def written_since(self, observed: Observed[Any], name: str) -> str:
+    def written_since(self, target: Target[Any], observed: Observed[Any], name: str) -> str:
         """What was written to it since the snapshot of this name, in words for whoever decides on its end; "" where nobody knows."""
 
     def delete_with_snapshot(self, target: Target[Any], observed: Observed[Any], name: str) -> Observed[Any] | None:

@@ -108,6 +108,6 @@ def _written_since(step: Step, driver: Snapshots) -> tuple[str, str]:
     if step.observed is None or step.prior is None or not step.prior.snapshot:
         return "", ""
     try:
-        return driver.written_since(step.observed, step.prior.snapshot), ""
+        return driver.written_since(step.target, step.observed, step.prior.snapshot), ""
     except ReconcileError as error:
         return "", f" ({error.reason})"

@@ -26,7 +26,7 @@ class Figures:
 
     hits, misses, evicted_keys  since the server started
     used_memory, max_memory     bytes; max_memory is None where there is no limit
-    replication_offset          bytes of the replication stream written so far
+    replication_offset          bytes of the replication stream written so far; None where there never was a replica to write it for
     replica_lag                 bytes by which the slowest connected replica is behind; None without a replica
     """
 

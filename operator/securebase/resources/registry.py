@@ -33,6 +33,7 @@ from securebase.resources.elasticache.logins import LoginMoveDriver, LoginStateD
 from securebase.resources.elasticache.parameter_group import ParameterGroupDriver
 from securebase.resources.elasticache.replication_group import ReplicationGroupDriver
 from securebase.resources.elasticache.rotation import LOOK_SECONDS
+from securebase.resources.elasticache.snapshots import Offsets
 from securebase.resources.elasticache.subnet_group import SubnetGroupDriver
 from securebase.resources.elasticache.users import UserDriver, UserGroupDriver
 from securebase.resources.kms.driver import KeyStatementDriver
@@ -122,7 +123,6 @@ _CLASSES: tuple[DriverClass, ...] = (
     SecurityGroupDriver,
     SubnetGroupDriver,
     ParameterGroupDriver,
-    ReplicationGroupDriver,
     UserDriver,
     UserGroupDriver,
     LoginStateDriver,
@@ -137,11 +137,14 @@ _CLASSES: tuple[DriverClass, ...] = (
 )
 
 
-def aws_drivers(proof: LoginProof | None = None, settle_scale: float = 1.0, patience: Patience = PATIENT) -> dict[str, DriverFactory]:
-    """Every AWS type of the operator. `proof` tries logins where a cache can be reached from here; `settle_scale` shortens what is waited for
-    an own change to show; `patience` is that of who looks for what others made."""
+def aws_drivers(
+    proof: LoginProof | None = None, settle_scale: float = 1.0, patience: Patience = PATIENT, offsets: Offsets | None = None
+) -> dict[str, DriverFactory]:
+    """Every AWS type of the operator. `proof` tries logins where a cache can be reached from here, and `offsets` asks how much was written there;
+    `settle_scale` shortens what is waited for an own change to show; `patience` is that of who looks for what others made."""
     look = LOOK_SECONDS * settle_scale
     return {driver.type: driver for driver in _CLASSES} | {
+        ReplicationGroupDriver.type: lambda aws, clock: ReplicationGroupDriver(aws, clock, offsets),
         CredentialDriver.type: lambda aws, clock: CredentialDriver(aws, clock, proof, look),
         TargetDriver.type: lambda aws, clock: TargetDriver(aws, clock, patience),
         SearchDriver.type: lambda aws, clock: SearchDriver(aws, clock, patience),

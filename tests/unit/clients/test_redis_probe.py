@@ -109,7 +109,20 @@ def test_how_far_a_replica_is_behind(probe: RedisProbe, server: Redis, admin: An
         assert found.finding is Finding.PROVEN and found.figures.replica_lag is not None and found.figures.replication_offset
         found = plainly(probe, following.port, "")
         assert found.finding is Finding.WRONG and "READONLY" in found.message and found.figures.role == "slave"
+        before = probe.replication_offset(HOST, server.port, PASSWORD, tls=False)
+        admin.set("k", "v" * 1000)
+        after = probe.replication_offset(HOST, server.port, PASSWORD, tls=False)
+        assert before is not None and after is not None and 1000 <= after - before < 1200
+        assert probe.replication_offset(HOST, following.port, "", tls=False) is None, "what a replica has is not what was written"
+        assert probe.replication_offset(HOST, server.port, "wrong", tls=False) is None
         replica.close()
+
+
+def test_without_a_replica_nothing_tells_how_much_was_written(probe: RedisProbe) -> None:
+    with Redis() as alone:
+        assert probe.replication_offset(HOST, alone.port, "", tls=False) is None
+        assert plainly(probe, alone.port, "").figures.replication_offset is None
+    assert probe.replication_offset(HOST, alone.port, "", tls=False) is None, "it is gone"
 
 
 def test_tls_with_the_primarys_certificate_at_the_end_of_a_tunnel(probe: RedisProbe, tls: tuple[str, int]) -> None:
@@ -341,9 +354,10 @@ def test_figures_of_a_primary_with_replicas() -> None:
         "slave1": {"ip": "10.0.0.3", "port": 6379, "state": "online", "offset": 750, "lag": 1},
         "slave2": {"ip": "10.0.0.4", "port": 6379, "state": "wait_bgsave", "offset": 0, "lag": 9},
     }
-    info = {"role": "master", "connected_slaves": 3, "master_repl_offset": 1000, "redis_version": "7.2.4", "valkey_version": "8.1.0", "maxmemory": 0}
+    info = {"role": "master", "connected_slaves": 3, "master_repl_offset": 1000, "repl_backlog_active": 1, "valkey_version": "8.1.0", "maxmemory": 0}
     figures = figures_of(info | replicas)
     assert (figures.replica_lag, figures.replication_offset, figures.version, figures.max_memory) == (250, 1000, "8.1.0", None)
+    assert figures_of({"role": "master", "valkey_version": "8.1.0", "redis_version": "7.2.4"}).version == "8.1.0"
     assert figures_of({"role": "slave", "master_repl_offset": 1000}).replica_lag is None
     assert figures_of({}) == Figures()
 

@@ -118,7 +118,7 @@ class VaultDriver(ThingDriver):
             del self.vaults.snapshots[name]
         return True
 
-    def written_since(self, observed: Observed[Any], name: str) -> str:
+    def written_since(self, target: Target[Any], observed: Observed[Any], name: str) -> str:
         return self.vaults.written and f"{self.vaults.written} {name}"
 
     def unrestorable(self, desired: Any, observed: Observed[Any]) -> Sequence[str]:

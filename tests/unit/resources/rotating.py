@@ -79,8 +79,8 @@ class World:
     def seen(self) -> tuple[bool, datetime]:
         """Whether it is busy, and since when its token is what it is."""
         reads = self.reads.get("describe_replication_groups", 0)
-        old = [(busy, date) for at, busy, date in self.history if at <= self.now - self.lag] if reads % 2 else []
-        busy, date = old[-1] if old else (self.change is not None, self.modified)
+        told = ((busy, date) for at, busy, date in reversed(self.history) if at <= self.now - self.lag) if reads % 2 else iter(())
+        busy, date = next(told, (self.change is not None, self.modified))
         return busy, datetime.fromtimestamp(date, UTC)
 
     def change_outside(self, *tokens: str) -> None:
@@ -239,6 +239,7 @@ class Operator:
     promised: dict[str, float] = field(default_factory=dict)
     strict: bool = True
     refusals: int = 0
+    again_at: float = 0.0
 
     def __post_init__(self) -> None:
         self.restart()
@@ -248,15 +249,18 @@ class Operator:
         self.credential = CredentialDriver(scope, lambda: self.world.now, self.proof)
         self.retirement = CredentialRetirementDriver(scope, lambda: self.world.now, self.proof)
 
-    def run(self, seconds: float) -> None:
+    def run(self, seconds: float, every: float = 60.0) -> None:
+        """As the core does it: a pass soon after one that did something or waits, else at an interval, and when something is due."""
         end = self.world.now + seconds
         while self.world.now < end:
+            self.again_at, writes = self.world.now + every, self.world.writes
             try:
                 self.one_pass()
             except Killed:
                 self.restart()
             self.check()
-            self.world.pass_time(5.0)
+            moves = self.world.writes != writes or self.world.change is not None
+            self.world.pass_time(5.0 if moves else max(5.0, min(end, self.again_at) - self.world.now))
             self.check()
 
     def check(self) -> None:
@@ -293,13 +297,20 @@ class Operator:
             if isinstance(seen, Exception):
                 raise seen
             if seen is None:
-                return cast("Observed[Any]", driver.create(target, "token"))
-            return cast("Observed[Any]", driver.advance(target, seen)) if seen.due else seen
+                seen = driver.create(target, "token")
+            elif seen.due:
+                seen = driver.advance(target, seen)
         except Waiting:
+            self.again_at = self.world.now
             return None
         except Terminal:
             self.refusals += 1
             return None
+        if seen.due:
+            self.again_at = self.world.now
+        elif seen.again_at:
+            self.again_at = min(self.again_at, seen.again_at)
+        return cast("Observed[Any]", seen)
 
     @property
     def at_rest(self) -> bool:

@@ -84,7 +84,7 @@ def test_what_is_not_published_retires_nothing(user: str) -> None:
 
 @USERS
 @pytest.mark.parametrize("proof", [False, True])
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(
     crashes=st.sets(st.tuples(st.integers(1, 16), st.booleans()), max_size=4),
     immediate=st.booleans(),
@@ -102,7 +102,7 @@ def test_a_crash_at_any_write(user: str, proof: bool, crashes: set[tuple[int, bo
 
 
 @pytest.mark.parametrize("proof", [False, True])
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(
     at=st.integers(0, 160),
     kept=st.booleans(),

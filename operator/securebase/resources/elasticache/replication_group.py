@@ -10,13 +10,13 @@ from securebase.clients.aws import AwsScope, Refusal
 from securebase.core.diff import Change
 from securebase.core.driver import RETIRED, Answer, Depth, Key, Observed, Saved, State, Target
 from securebase.core.errors import ReconcileError, Terminal, Transient, Waiting
-from securebase.core.identity import OWNER_TAG, Identity
+from securebase.core.identity import Identity
 from securebase.resources.elasticache.group_config import create_input, group_attributes, group_value, running_version, under_way, waits_for_restart
 from securebase.resources.elasticache.group_steps import Step, next_step, unreached
 from securebase.resources.elasticache.model import NAME_LENGTH, ReplicationGroup, engine_parts, moved_on, parameter_family, problems
 from securebase.resources.elasticache.names import by_age, count_in, incarnation_in, made_as, outside_name, told_name
 from securebase.resources.elasticache.restore import engine_of_successor, unrestorable
-from securebase.resources.elasticache.snapshots import GroupSnapshots, saved
+from securebase.resources.elasticache.snapshots import GroupSnapshots, Offsets, saved
 from securebase.resources.elasticache.tags import CacheTags
 from securebase.resources.listing import Listing
 from securebase.resources.tagging import Tagged, tag_list, tag_map
@@ -81,13 +81,14 @@ class ReplicationGroupDriver:
     GUARDS: ClassVar[bool] = True
     REPLACED_GRACE_SECONDS: ClassVar[float] = 86_400.0
 
-    def __init__(self, aws: AwsScope, clock: Callable[[], float]) -> None:
+    def __init__(self, aws: AwsScope, clock: Callable[[], float], offsets: Offsets | None = None) -> None:
+        """`offsets` asks nodes how much was written to them, where they can be reached from here."""
         self._aws = aws
         self._clock = clock
         self._groups: Listing[str, Mapping[str, Any]] = Listing(self._list_groups, clock)
         self._clusters: Listing[str, tuple[Mapping[str, Any], ...]] = Listing(self._list_clusters, clock)
         self._tags = CacheTags(aws, clock, "replicationgroup")
-        self._snapshots = GroupSnapshots(aws, clock)
+        self._snapshots = GroupSnapshots(aws, clock, offsets)
 
     def observe(self, targets: Sequence[Target[ReplicationGroup]], depth: Depth) -> Mapping[Key, Answer]:
         """SWEEP: from lists, and by id what the lists lack. FRESH: by id."""
@@ -162,9 +163,10 @@ class ReplicationGroupDriver:
         return self._delete(observed, {"FinalSnapshotIdentifier": name})
 
     def snapshot(self, target: Target[ReplicationGroup], observed: Observed[ReplicationGroup], name: str) -> Saved:
-        """Make it, with our owner tag."""
+        """Make it, with our owner tag, and with how far the replication was."""
         if (there := self._snapshots.read(name)) is None:
-            said = {"ReplicationGroupId": observed.external_id, "SnapshotName": name, "Tags": tag_list({OWNER_TAG: target.owner})}
+            tags = self._snapshots.tags(target.identity, target.owner, _read(observed).group)
+            said = {"ReplicationGroupId": observed.external_id, "SnapshotName": name, "Tags": tags}
             answer = self._ask("create_snapshot", (*_BUSY, *_SNAPSHOT_EXISTS), **said)
             if isinstance(answer, Refusal):
                 return Saved.UNDER_WAY
@@ -181,9 +183,9 @@ class ReplicationGroupDriver:
         """By its name."""
         return self._snapshots.discard(observed.external_id, name)
 
-    def written_since(self, observed: Observed[ReplicationGroup], name: str) -> str:
-        """As CloudWatch counted it: the operator seldom stands where it could ask the nodes."""
-        return self._snapshots.written_since(_read(observed).group, name)
+    def written_since(self, target: Target[ReplicationGroup], observed: Observed[ReplicationGroup], name: str) -> str:
+        """By the nodes' replication offsets, where they can be reached from here, and by CloudWatch."""
+        return self._snapshots.written_since(target.identity, _read(observed).group, name)
 
     def unrestorable(self, desired: ReplicationGroup, observed: Observed[ReplicationGroup]) -> Iterable[str]:
         """What ElastiCache's documentation says of snapshots."""

@@ -4,23 +4,46 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from securebase.clients.aws import AwsScope, Refusal
 from securebase.core.driver import Saved
+from securebase.core.errors import ReconcileError
+from securebase.core.identity import OWNER_TAG, Identity
+from securebase.resources.elasticache.group_config import endpoint
 from securebase.resources.elasticache.model import engine
+from securebase.resources.tagging import tag_list
 
 _MISSING: Final = ("SnapshotNotFoundFault",)
 _BUSY: Final = ("InvalidSnapshotState",)
 _AVAILABLE: Final = "available"
+OFFSET_TAG: Final = "securebase.io/replication-offset"
+"""On a snapshot: how far the replication streams of its group were when it was asked for, so that what it lacks is counted too high, never too low."""
+
+_KEEPALIVE_BYTES, _KEEPALIVE_SECONDS = 14, 10
+"""A primary with replicas writes a PING to its stream now and then (replicationCron in replication.c; repl-ping-replica-period, default 10 s)."""
+
+
+class Offsets(Protocol):
+    """Who can ask the nodes of an object's cache."""
+
+    def __call__(self, identity: Identity, host: str, port: int) -> int | None:
+        """Bytes in the replication streams of all primaries behind this address; None where that could not be found out."""
 
 
 class GroupSnapshots:
     """Snapshots of one account and region, by name."""
 
-    def __init__(self, aws: AwsScope, clock: Callable[[], float]) -> None:
+    def __init__(self, aws: AwsScope, clock: Callable[[], float], offsets: Offsets | None = None) -> None:
+        """`offsets` None: nobody stands where the nodes could be asked."""
         self._aws = aws
         self._clock = clock
+        self._offsets = offsets
+
+    def tags(self, identity: Identity, owner: str, group: Mapping[str, Any]) -> list[dict[str, str]]:
+        """What one that is asked for now is to carry."""
+        offset = self._offset(identity, group)
+        return tag_list({OWNER_TAG: owner} | ({} if offset is None else {OFFSET_TAG: str(offset)}))
 
     def read(self, name: str) -> Mapping[str, Any] | None:
         """As AWS tells it; None when there is none of the name."""
@@ -46,19 +69,53 @@ class GroupSnapshots:
         answer = self._aws.attempt("elasticache", "delete_snapshot", (*_MISSING, *_BUSY), SnapshotName=name)
         return not isinstance(answer, Refusal) or answer.code in _MISSING
 
-    def written_since(self, group: Mapping[str, Any], name: str) -> str:
-        """Write commands as CloudWatch counted them (SetTypeCmds, a sum per node and minute); "" where it did not.
+    def written_since(self, identity: Identity, group: Mapping[str, Any], name: str) -> str:
+        """Bytes by the replication offsets, where the nodes can be asked now and could when the snapshot was; write commands as CloudWatch counted
+        them, where it did. "" where neither is known."""
+        there = self.read(name) or {}
+        since = _since(there)
+        if since is None:
+            return ""
+        written = self._bytes_since(identity, group, there, since)
+        try:
+            commands = self._commands_since(group, since)
+        except ReconcileError:
+            if written is None:
+                raise
+            commands = None
+        counted = f"{commands} write commands went to it since the snapshot {name}, by CloudWatch" if commands is not None else ""
+        if written is None:
+            return f"{counted}; its successor lacks them" if counted else ""
+        also = f"; {counted}" if counted else ""
+        return f"its replication offset has grown by {written} since the snapshot {name} was asked for{also}; its successor lacks what was written"
+
+    def _offset(self, identity: Identity, group: Mapping[str, Any]) -> int | None:
+        where = endpoint(group)
+        return self._offsets(identity, str(where["Address"]), int(where["Port"])) if self._offsets is not None and where else None
+
+    def _bytes_since(self, identity: Identity, group: Mapping[str, Any], snapshot: Mapping[str, Any], since: datetime) -> str | None:
+        """In words: with how much of it may be no data. None where one of the two offsets is not known, or they are not of the same streams
+        (a primary without replicas begins anew when it is restarted)."""
+        now = self._offset(identity, group) if snapshot.get("ARN") else None
+        if now is None:
+            return None
+        answer = self._aws.attempt("elasticache", "list_tags_for_resource", _MISSING, ResourceName=snapshot["ARN"])
+        tags = {} if isinstance(answer, Refusal) else {tag["Key"]: tag.get("Value", "") for tag in answer.get("TagList", [])}
+        before = tags.get(OFFSET_TAG, "")
+        if not before.isdecimal() or int(before) > now:
+            return None
+        pings = int(self._clock() - since.timestamp()) // _KEEPALIVE_SECONDS * _KEEPALIVE_BYTES * len(group.get("NodeGroups") or ())
+        return f"{now - int(before)} bytes (keep-alives are up to {max(0, pings)} of them)"
+
+    def _commands_since(self, group: Mapping[str, Any], since: datetime) -> int | None:
+        """SetTypeCmds, a sum per node and minute; None where CloudWatch has none of a shard.
 
         In cluster mode AWS tells no roles. All nodes of a shard carry out its writes, the primary first: the highest of their sums is the
         shard's, whoever was its primary when.
         """
-        since = _since(self.read(name) or {})
-        if since is None:
-            return ""
         counts = [self._of_shard(shard, since) for shard in group.get("NodeGroups") or ()]
-        if not counts or None in counts:
-            return ""
-        return f"{sum(count or 0 for count in counts)} write commands went to it since the snapshot {name}; its successor lacks them"
+        known = [count for count in counts if count is not None]
+        return sum(known) if known and len(known) == len(counts) else None
 
     def _of_shard(self, shard: Mapping[str, Any], since: datetime) -> int | None:
         counts = (self._write_commands(member["CacheClusterId"], since) for member in shard.get("NodeGroupMembers") or ())
