@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 import os
 from collections.abc import Generator
 
+import botocore.session
 import hypothesis
 import pytest
-
 from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
 
@@ -17,6 +18,10 @@ from tests.distribution import Scheduler
 # The cores are shared with other tests: how long an example takes says nothing.
 hypothesis.settings.register_profile("shared", deadline=None)
 hypothesis.settings.load_profile("shared")
+
+
+# Tests make hundreds of sessions of boto3, and each would parse the descriptions of AWS's services anew.
+botocore.session.create_loader = functools.cache(botocore.session.create_loader)
 
 
 @pytest.hookimpl(wrapper=True)

@@ -54,7 +54,7 @@ def render(run_helm: Helm) -> Render:
     return documents
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlane]:
     with ControlPlane(tmp_path_factory.mktemp("kubernetes")) as plane:
         yield plane

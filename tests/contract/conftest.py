@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import random
 import time
 from collections.abc import Callable, Iterator
@@ -55,6 +56,7 @@ def raw(aws_endpoint: AwsEndpoint, account: str) -> Callable[..., Any]:
 
     clients: Any = boto3
 
+    @functools.cache
     def client(service: str, region: str = "us-east-1") -> Any:
         return clients.client(
             service,

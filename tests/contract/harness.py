@@ -21,7 +21,7 @@ D = TypeVar("D")
 T = TypeVar("T")
 
 DEADLINE = 20.0
-POLL = 0.05
+POLL = 0.1
 
 
 class ShiftedClock:

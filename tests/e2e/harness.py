@@ -43,7 +43,7 @@ DEADLINE = 30.0
 def until(look: Callable[[], T | Literal[False] | None], what: str, deadline: float = DEADLINE, operator: OperatorProcess | None = None) -> T:
     """Polls until `look` returns something true and returns that; at once an error when the operator has ended."""
     children = [operator.child] if operator is not None and operator.child is not None else []
-    found = wait_until(look, what, deadline=deadline, interval=0.1, retry_on=(OSError, ApiError), children=children)
+    found = wait_until(look, what, deadline=deadline, interval=0.15, retry_on=(OSError, ApiError), children=children)
     assert found
     return found
 
@@ -86,6 +86,8 @@ class Tenant:
     account: str = field(default_factory=lambda: f"{random.randrange(10**11, 10**12)}")
     plural: str = "cdndistributions"
     """The kind that `get`, `ready` and so on look at."""
+    clients: dict[tuple[str, str], Any] = field(default_factory=dict, repr=False)
+    """By service and region: waits ask them many times."""
 
     @property
     def bucket(self) -> str:
@@ -103,15 +105,17 @@ class Tenant:
 
     def aws(self, service: str, region: str = "us-east-1") -> Any:
         """Somebody else's client in this account."""
-        clients: Any = boto3
-        return clients.client(
-            service,
-            region_name=region,
-            endpoint_url=self.endpoint.url,
-            aws_access_key_id=self.account,
-            aws_secret_access_key="lab",
-            config=Config(retries={"total_max_attempts": 1}, user_agent_extra="somebody-else"),
-        )
+        if (service, region) not in self.clients:
+            boto: Any = boto3
+            self.clients[service, region] = boto.client(
+                service,
+                region_name=region,
+                endpoint_url=self.endpoint.url,
+                aws_access_key_id=self.account,
+                aws_secret_access_key="lab",
+                config=Config(retries={"total_max_attempts": 1}, user_agent_extra="somebody-else"),
+            )
+        return self.clients[service, region]
 
     def make_bucket(self, name: str = "") -> None:
         self.aws("s3").create_bucket(Bucket=name or self.bucket)
@@ -320,6 +324,8 @@ def remove_tenant(tenant: Tenant) -> None:
             for call in (partial(_release, tenant, one), partial(tenant.plane.call, "DELETE", one)):
                 _unless_gone(call)
     tenant.plane.call("DELETE", f"/api/v1/namespaces/{tenant.namespace}")
+    for client in tenant.clients.values():
+        client.close()
 
 
 def _release(tenant: Tenant, path: str) -> None:
