@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import socket
+import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
 import redis
 from redis.backoff import NoBackoff
+from redis.connection import Connection
 from redis.retry import Retry
 
 PAUSE_SECONDS = 0.02
@@ -23,10 +27,39 @@ Told = Mapping[str, str]
 
 def connect(told: Told, authority: str) -> Any:
     """A client that uses what is published, or was: one connection, every command one attempt."""
-    secure: dict[str, Any] = {"ssl": True, "ssl_ca_certs": authority} if told["tls"] == "true" else {}
+    once: dict[str, Any] = {"socket_timeout": _SOCKET_SECONDS, "retry": Retry(NoBackoff(), 0), "max_connections": 1}
+    if told["tls"] == "true":
+        once |= {"connection_class": _TlsConnection, "context": trusting(authority)}
     login: dict[str, Any] = {"username": told.get("username"), "password": told.get("password")}
-    once: dict[str, Any] = {"single_connection_client": True, "retry": Retry(NoBackoff(), 0)}
-    return redis.Redis(host=told["host"], port=int(told["port"]), socket_timeout=_SOCKET_SECONDS, **login, **once, **secure)
+    client = redis.Redis.from_pool(redis.ConnectionPool(host=told["host"], port=int(told["port"]), **login, **once))
+    try:
+        client.ping()  # whoever is refused learns it here
+    except BaseException:
+        client.close()
+        raise
+    return client
+
+
+@cache
+def trusting(authority: str) -> ssl.SSLContext:
+    """Of this authority's certificates alone. Made once: redis-py reads all that the system trusts for every connection."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.load_verify_locations(authority)
+    return context
+
+
+class _TlsConnection(Connection):
+    def __init__(self, *, context: ssl.SSLContext, **options: Any) -> None:
+        super().__init__(**options)  # type: ignore[no-untyped-call]
+        self._context = context
+
+    def _connect(self) -> socket.socket:
+        plain: socket.socket = super()._connect()  # type: ignore[no-untyped-call]
+        try:
+            return self._context.wrap_socket(plain, server_hostname=self.host)
+        except (OSError, ValueError):
+            plain.close()
+            raise
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,12 +7,14 @@ from typing import Final
 from xdist.scheduler import LoadScopeScheduling
 from xdist.workermanage import WorkerController
 
-CLUSTER_WORKERS: Final = 3
+CLUSTER_WORKERS: Final = 4
 """How many workers run end-to-end tests. Each has two control planes, AWS and an operator for them, which cost a core as long as they run."""
 
 _END_TO_END: Final = "tests/e2e/"
 _TOGETHER: Final = ("tests/crd/",)
 """Directories with one control plane for all their files."""
+_LONG: Final = ("tests/bench/",)
+"""Directories that wait more than they work: begun early, they hold nobody up."""
 _SHARES_ITS_SETTING: Final = ("tests/e2e/test_e2e_examples.py", "tests/e2e/test_e2e_prometheus.py")
 """Files whose tests look at one setting that is made once."""
 
@@ -41,4 +43,4 @@ class Scheduler(LoadScopeScheduling):
         others = [scope for scope in self.workqueue if not scope.startswith(_END_TO_END)]
         if takes_them and len(others) < len(self.workqueue):
             return next(scope for scope in self.workqueue if scope.startswith(_END_TO_END))
-        return next(iter(others), None)
+        return next((scope for scope in others if scope.startswith(_LONG)), next(iter(others), None))

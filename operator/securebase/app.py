@@ -18,6 +18,7 @@ from securebase.clients.kubernetes import GROUP, VERSION, Gone, Kubernetes, load
 from securebase.clients.limits import RateLimiter
 from securebase.clients.redis import RedisProbe
 from securebase.core.breakers import MassDeletion
+from securebase.core.errors import Terminal
 from securebase.core.kind import ObjectRef
 from securebase.cost.book import PriceBook
 from securebase.cost.collect import CacheMetrics
@@ -75,7 +76,10 @@ def build(settings: Settings, redactor: Redactor) -> Parts:
     book = _price_book(settings.price_book)
     metrics = Metrics(CollectorRegistry(), __version__)
     heartbeat = Heartbeat(time.monotonic, settings.workers)
-    configuration = load_configuration(settings.workers + 16)
+    try:
+        configuration = load_configuration(settings.workers + 16)
+    except Terminal as error:
+        raise SystemExit(error.message) from None
     # A dead connection must cost a fraction of the renew deadline, not all of it.
     unfenced = Kubernetes(configuration, timeout=(settings.lease_renew_deadline / 8, settings.lease_renew_deadline / 4))
     identity = settings.identity or f"{socket.gethostname()}-{os.getpid()}"

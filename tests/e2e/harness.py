@@ -6,7 +6,6 @@ import json
 import random
 import signal
 import subprocess
-import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -23,6 +22,7 @@ from lab.kubernetes import ApiError, ControlPlane
 from lab.operator import OperatorProcess
 from lab.processes import NotReady, loopback_environment, wait_until
 from lab.tools import helm
+from lab.warm import Warm
 from securebase.api.registry import KINDS
 
 T = TypeVar("T")
@@ -48,6 +48,28 @@ def until(look: Callable[[], T | Literal[False] | None], what: str, deadline: fl
     return found
 
 
+_PLURALS: Mapping[str, tuple[str, bool]] = {
+    "Secret": ("secrets", True),
+    "ConfigMap": ("configmaps", True),
+    "ServiceAccount": ("serviceaccounts", True),
+    "Role": ("roles", True),
+    "RoleBinding": ("rolebindings", True),
+    "ClusterRole": ("clusterroles", False),
+    "ClusterRoleBinding": ("clusterrolebindings", False),
+    **{kind.name: (kind.plural, kind.scope == "Namespaced") for kind in KINDS},
+}
+"""By kind: the plural, and whether it lives in a namespace."""
+
+
+def apply(plane: ControlPlane, manifest: Manifest, namespace: str) -> None:
+    """Server-side apply of one object, in this namespace where it names none."""
+    version, metadata = manifest["apiVersion"], manifest["metadata"]
+    plural, namespaced = _PLURALS[manifest["kind"]]
+    where = f"/namespaces/{metadata.get('namespace', namespace)}" if namespaced else ""
+    path = f"/{'apis' if '/' in version else 'api'}/{version}{where}/{plural}/{metadata['name']}"
+    plane.call("PATCH", f"{path}?fieldManager=e2e&force=true&fieldValidation=Strict", manifest, content_type="application/apply-patch+yaml")
+
+
 def install_rbac(plane: ControlPlane, release: str, namespaces: Sequence[str] = (), lease: str = "") -> Path:
     """The chart's ServiceAccount and RBAC, nothing else of it; a kubeconfig that holds that account's token.
 
@@ -59,7 +81,8 @@ def install_rbac(plane: ControlPlane, release: str, namespaces: Sequence[str] = 
     environment = {**loopback_environment(), "HOME": str(plane.directory)}
     rendered = subprocess.run([*command, *values, *shown], capture_output=True, text=True, check=False, env=environment)
     assert rendered.returncode == 0, rendered.stderr
-    plane.kubectl("apply", "-f", "-", stdin=rendered.stdout)
+    for manifest in yaml.safe_load_all(rendered.stdout):
+        apply(plane, manifest, SYSTEM)
     return plane.service_account_kubeconfig(SYSTEM, release)
 
 
@@ -88,6 +111,8 @@ class Tenant:
     """The kind that `get`, `ready` and so on look at."""
     clients: dict[tuple[str, str], Any] = field(default_factory=dict, repr=False)
     """By service and region: waits ask them many times."""
+    warm: Warm | None = None
+    """What commands, and operators of the test's own, are forked from."""
 
     @property
     def bucket(self) -> str:
@@ -189,7 +214,9 @@ class Tenant:
         return self.plane.kubectl("-n", self.namespace, *arguments, stdin=stdin, check=check)
 
     def apply(self, *manifests: Manifest) -> None:
-        self.kubectl("apply", "-f", "-", stdin=yaml.safe_dump_all(manifests))
+        """`kubectl apply --server-side`, without a kubectl that asks first what the API server knows."""
+        for manifest in manifests:
+            apply(self.plane, manifest, self.namespace)
 
     def delete(self, *names: str) -> None:
         """Asks for the deletion of objects; returns at once."""
@@ -285,8 +312,8 @@ def _short(body: Manifest) -> str:
 def securebase(tenant: Tenant, *arguments: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
     """The command, as an engineer with the administrator's kubeconfig and the endpoint's credentials runs it."""
     environment = {**loopback_environment(), **tenant.endpoint.environment, "KUBECONFIG": str(tenant.plane.kubeconfig)}
-    command = [sys.executable, "-m", "securebase", *arguments]
-    return subprocess.run(command, input=stdin, capture_output=True, text=True, check=False, env=environment, timeout=60)
+    assert tenant.warm is not None
+    return tenant.warm.run(*arguments, stdin=stdin, environment=environment)
 
 
 def install_definitions(plane: ControlPlane) -> None:
@@ -302,17 +329,18 @@ def kill(operator: OperatorProcess) -> None:
     operator.child.process.wait(10)
 
 
-def make_tenant(plane: ControlPlane, endpoint: AwsEndpoint, prefix: str, operator: OperatorProcess | None = None) -> Tenant:
+def make_tenant(plane: ControlPlane, endpoint: AwsEndpoint, prefix: str, warm: Warm, operator: OperatorProcess | None = None) -> Tenant:
     """A tenant whose namespace, AwsAccount and bucket exist."""
     name = str(plane.call("POST", "/api/v1/namespaces", {"metadata": {"generateName": prefix}})["metadata"]["name"])
-    tenant = Tenant(plane, endpoint, name, operator)
+    tenant = Tenant(plane, endpoint, name, operator, warm=warm)
     tenant.make_bucket()
     tenant.apply(tenant.account_manifest())
     return tenant
 
 
 def remove_tenant(tenant: Tenant) -> None:
-    """Everything of it goes, whatever state a test left it in; nothing is waited for, and nobody needs to be running."""
+    """Everything of it goes, whatever state a test left it in; nothing is waited for, and nobody needs to be running. The empty namespace
+    stays as long as its cluster: emptying one takes a hundred requests."""
     kept = [(f"{GROUP}/namespaces/{tenant.namespace}/{kind.plural}", True) for kind in KINDS if kind.scope == "Namespaced"]
     for path, collection in (*kept, (f"{GROUP}/awsaccounts/{tenant.account_name}", False)):
         try:
@@ -323,7 +351,6 @@ def remove_tenant(tenant: Tenant) -> None:
             one = f"{path}/{item['metadata']['name']}" if collection else path
             for call in (partial(_release, tenant, one), partial(tenant.plane.call, "DELETE", one)):
                 _unless_gone(call)
-    tenant.plane.call("DELETE", f"/api/v1/namespaces/{tenant.namespace}")
     for client in tenant.clients.values():
         client.close()
 
@@ -357,7 +384,7 @@ class Own:
         process = operator_process(kubeconfig or self.kubeconfig, self.tenant.endpoint, log, self.release, **settings)
         self.started.append(process)
         self.tenant.operator = process
-        return process.start()
+        return process.start(self.tenant.warm)
 
     def rival(self) -> tuple[Path, str]:
         """A kubeconfig of another ServiceAccount that may do the same, for a second replica that can be told apart; and its user name."""
@@ -375,9 +402,9 @@ class Own:
                 process.child.stop(grace=0)
 
 
-def own(plane: ControlPlane, endpoint: AwsEndpoint, directory: Path) -> Iterator[Own]:
+def own(plane: ControlPlane, endpoint: AwsEndpoint, warm: Warm, directory: Path) -> Iterator[Own]:
     """A tenant of the second cluster, gone afterwards with its operators."""
-    tenant = make_tenant(plane, endpoint, "own-")
+    tenant = make_tenant(plane, endpoint, "own-", warm)
     release = f"securebase-{tenant.namespace}"
     made = Own(tenant, release, install_rbac(plane, release, [tenant.namespace]), directory)
     try:

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import base64
 import json
+import os
 from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 from kubernetes import config as kube_config
 from kubernetes.client import ApiClient, Configuration
+from kubernetes.config import ConfigException
 from urllib3.exceptions import HTTPError
+from yaml import YAMLError
 
 from securebase.core.errors import Denied, ReferenceNotFound, Terminal, Transient
 from securebase.core.fields import SecretValue
@@ -26,14 +30,26 @@ class Conflict(Exception):
     """The object changed since it was read."""
 
 
+_HOME_KUBECONFIG = Path("~/.kube/config")
+
+
 class Gone(Exception):
     """The object does not exist."""
 
 
 def load_configuration(connections: int = 16) -> Configuration:
-    """In-cluster, else what KUBECONFIG says."""
+    """What KUBECONFIG names, else ~/.kube/config, else the cluster this runs in. Terminal where there is none of them."""
     configuration = Configuration()
-    kube_config.load_config(client_configuration=configuration)
+    files = os.environ.get("KUBECONFIG", "")
+    try:
+        if files or _HOME_KUBECONFIG.expanduser().exists():
+            kube_config.load_kube_config(files or str(_HOME_KUBECONFIG), client_configuration=configuration)
+        else:
+            kube_config.load_incluster_config(client_configuration=configuration)
+    except (ConfigException, YAMLError, TypeError, KeyError, OSError) as error:  # the library takes a file of another form as it comes
+        why = str(error) if isinstance(error, ConfigException) else "it is no kubeconfig"
+        named = f"KUBECONFIG={files}" if files else f"neither {_HOME_KUBECONFIG} nor the service account of a Pod is there"
+        raise Terminal("NoCluster", f"no cluster can be asked ({named}: {why}); set KUBECONFIG to a kubeconfig with a current context") from None
     configuration.connection_pool_maxsize = connections
     configuration.retries = False
     return configuration
