@@ -26,18 +26,23 @@ Told = Mapping[str, str]
 
 
 def connect(told: Told, authority: str) -> Any:
-    """A client that uses what is published, or was: one connection, every command one attempt."""
-    once: dict[str, Any] = {"socket_timeout": _SOCKET_SECONDS, "retry": Retry(NoBackoff(), 0), "max_connections": 1}
-    if told["tls"] == "true":
-        once |= {"connection_class": _TlsConnection, "context": trusting(authority)}
-    login: dict[str, Any] = {"username": told.get("username"), "password": told.get("password")}
-    client = redis.Redis.from_pool(redis.ConnectionPool(host=told["host"], port=int(told["port"]), **login, **once))
+    """A client that uses what is published, or was, logged in: one connection, every command one attempt."""
+    client = client_of(told, authority)
     try:
-        client.ping()  # whoever is refused learns it here
+        client.ping()
     except BaseException:
         client.close()
         raise
     return client
+
+
+def client_of(told: Told, authority: str) -> Any:
+    """The same, logged in by its first command."""
+    once: dict[str, Any] = {"socket_timeout": _SOCKET_SECONDS, "retry": Retry(NoBackoff(), 0), "max_connections": 1}
+    if told["tls"] == "true":
+        once |= {"connection_class": _TlsConnection, "context": trusting(authority)}
+    login: dict[str, Any] = {"username": told.get("username"), "password": told.get("password")}
+    return redis.Redis.from_pool(redis.ConnectionPool(host=told["host"], port=int(told["port"]), **login, **once))
 
 
 @cache

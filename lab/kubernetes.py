@@ -28,21 +28,20 @@ _GARBAGE_PERCENT = "300"
 _REQUEST_SECONDS = 10.0
 _READY_SECONDS = 60.0
 
-# No node ever joins, so what looks after nodes, volumes and clouds is left out; garbage collection, namespaces, service accounts,
-# Jobs, Deployments, quotas and aggregated roles run.
-_LEFT_OUT = (
-    "node-ipam-controller",
-    "node-lifecycle-controller",
-    "node-route-controller",
-    "cloud-node-lifecycle-controller",
-    "service-lb-controller",
-    "taint-eviction-controller",
-    "persistentvolume-attach-detach-controller",
-    "persistentvolume-binder-controller",
-    "persistentvolume-expander-controller",
-    "certificatesigningrequest-approving-controller",
-    "certificatesigningrequest-cleaner-controller",
-    "certificatesigningrequest-signing-controller",
+# No node ever joins, so what looks after nodes, volumes, networks and clouds is left out: every controller watches all it may have to do with.
+_CONTROLLERS = (
+    "namespace-controller",
+    "garbage-collector-controller",
+    "serviceaccount-controller",
+    "serviceaccount-token-controller",
+    "root-ca-certificate-publisher-controller",
+    "clusterrole-aggregation-controller",
+    "resourcequota-controller",
+    "deployment-controller",
+    "replicaset-controller",
+    "job-controller",
+    "cronjob-controller",
+    "ttl-after-finished-controller",
 )
 
 
@@ -245,7 +244,7 @@ class ControlPlane:
             "--kube-api-burst=2000",
             f"--service-account-private-key-file={self._account_key}",
             f"--root-ca-file={self.ca_file}",
-            f"--controllers={','.join(('*', *(f'-{name}' for name in _LEFT_OUT)))}",
+            f"--controllers={','.join(_CONTROLLERS)}",
         )
         # Its work is the proof: the service-account controller has been here, so an object in this namespace can be made.
         wait_until(

@@ -7,7 +7,7 @@ from typing import Final
 from xdist.scheduler import LoadScopeScheduling
 from xdist.workermanage import WorkerController
 
-CLUSTER_WORKERS: Final = 4
+CLUSTER_WORKERS: Final = 3
 """How many workers run end-to-end tests. Each has two control planes, AWS and an operator for them, which cost a core as long as they run."""
 
 _END_TO_END: Final = "tests/e2e/"

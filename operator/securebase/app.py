@@ -138,6 +138,7 @@ def build(settings: Settings, redactor: Redactor) -> Parts:
         workers=settings.workers,
         http_host=settings.http_host,
         http_port=settings.http_port,
+        poll_scale=settings.poll_scale,
         verifier=Verifier(instance, kinds, objects, sources.login, client, metrics, time.time),
         advisor=Advisor(kinds, objects, lambda account, region: CacheMetrics(clients.scope(account, region), time.time), book, shipped_sizes(), time.time),
     )

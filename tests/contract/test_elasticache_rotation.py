@@ -11,9 +11,8 @@ from uuid import uuid4
 
 import pytest
 import redis
-from redis.backoff import NoBackoff
-from redis.retry import Retry
 
+from bench.clients import PAUSE_SECONDS, client_of
 from lab.aws.endpoint import AwsEndpoint
 from securebase.clients.redis import RedisProbe
 from securebase.core.driver import Depth, Driver, Observed, State, Target
@@ -58,7 +57,7 @@ def real_redis(aws_endpoint: AwsEndpoint) -> Iterator[None]:
 class Clients:
     """Logs in again and again with each password it holds, and keeps one connection of the first one open. Each failed command is noted."""
 
-    connect: Callable[[str], redis.Redis]
+    connect: Callable[[str], Any]
     passwords: list[str]
     failed: list[str] = field(default_factory=list)
     done: int = 0
@@ -76,6 +75,7 @@ class Clients:
                     self.failed.append(f"{self.done}: {type(error).__name__}")
                 if client is not held:
                     client.close()
+            self.stop.wait(PAUSE_SECONDS)
         held.close()
 
 
@@ -135,20 +135,12 @@ class Cache:
         assert seen is not None
         return seen
 
-    def connect(self, password: str) -> redis.Redis:
+    def connect(self, password: str) -> Any:
         group = self.lab.raw("elasticache").describe_replication_groups(ReplicationGroupId=self.name)["ReplicationGroups"][0]
         at = group["NodeGroups"][0]["PrimaryEndpoint"]
-        return redis.Redis(
-            host=at["Address"],
-            port=at["Port"],
-            username="app" if self.user else None,
-            password=password,
-            ssl=True,
-            ssl_ca_certs=str(self.lab.control.redis_certificate_file),
-            socket_timeout=5,
-            retry=Retry(NoBackoff(), 0),
-            single_connection_client=False,
-        )
+        login = {"username": "app"} if self.user else {}
+        told = {"host": at["Address"], "port": str(at["Port"]), "tls": "true", "password": password}
+        return client_of(told | login, str(self.lab.control.redis_certificate_file))
 
     def accepts(self, password: str) -> bool:
         client = self.connect(password)

@@ -15,6 +15,7 @@ from securebase.clients.kubernetes import Gone
 from securebase.core.errors import ReconcileError
 from securebase.core.kind import Kind
 from securebase.core.outcome import Outcome
+from securebase.core.subject import LONGEST_POLL
 from securebase.runtime import account_passes, http
 from securebase.runtime.account_passes import AccountPasses
 from securebase.runtime.accounts import Accounts
@@ -63,6 +64,7 @@ class Parts:
     workers: int
     http_host: str
     http_port: int
+    poll_scale: float = 1.0
     verifier: Verifier | None = None
     advisor: Advisor | None = None
 
@@ -252,8 +254,11 @@ class Operator:
             log.info("%s: %s, again in %.1f s", key, outcome.name, delay)
         else:
             self.queue.succeeded(key)
-        if outcome.after is not None:
-            self.queue.add(key, Reason.SWEEP if outcome.name == "terminal" else Reason.POLL, outcome.after)
+        if outcome.after is not None and outcome.name == "terminal":
+            self.queue.add(key, Reason.SWEEP, outcome.after)
+        elif outcome.after is not None:
+            scale = self.parts.poll_scale if outcome.after <= LONGEST_POLL else 1.0
+            self.queue.add(key, Reason.POLL, outcome.after * scale)
 
     async def _sweep(self) -> None:
         await self._watching.wait()
