@@ -43,7 +43,7 @@ class Settings(BaseSettings):
     """Path of a file that overrides or extends the shipped price book, price by price."""
     settle_scale: Annotated[float, Field(ge=0)] = 1.0
     """Factor on the time after a write of our own in which a difference is not called drift yet (most drivers: 60 s)."""
-    poll_scale: Annotated[float, Field(gt=0)] = 1.0
+    poll_scale: Annotated[float, Field(gt=0, le=1)] = 1.0
     """Factor on how soon something that is on its way is looked at again (2 to 15 s). Below 1 only where things take less time than in AWS."""
 
     cache_verification: bool = True

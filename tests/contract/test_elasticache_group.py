@@ -12,7 +12,7 @@ import pytest
 from lab.aws.endpoint import AwsEndpoint
 from securebase.core.driver import Depth, Driver, Observed, Saved, Snapshots, State, Target
 from securebase.core.errors import Terminal, Transient, Waiting
-from securebase.core.fields import SecretValue
+from securebase.core.fields import Impact, SecretValue
 from securebase.resources.elasticache.model import LogDelivery, ReplicationGroup, engine
 from securebase.resources.elasticache.replication_group import ReplicationGroupDriver
 from tests.contract.harness import Contract, Lab, check_contract, delete, differences, eventually, observe, settled, write
@@ -230,8 +230,33 @@ def test_a_parameter_group_of_another_family_waits_for_the_engine(lab: Lab) -> N
     driver, target = made(lab, redis)
     seen = settled(driver, target)
     held = wanting(target, parameter_group="default.valkey8")
-    with pytest.raises(Waiting, match="parameterGroup"):
-        driver.update(held, seen, differences(held, seen))
+    asked = writes(lab)
+    waits = driver.update(held, seen, differences(held, seen))
+    assert (waits.state, waits.left, waits.value) == (State.READY, {"parameterGroup"}, seen.value), "it is as healthy as before"
+    assert writes(lab) == asked
+
+
+def writes(lab: Lab) -> int:
+    """How often ElastiCache was asked for a change."""
+    return sum(call.write for call in lab.control.log.records() if call.account == lab.account and call.service == "elasticache")
+
+
+def test_a_parameter_group_for_another_cluster_mode_waits_for_that(lab: Lab) -> None:
+    sharded = replace(cache(surroundings(lab)), cluster_mode="enabled", parameter_group="default.valkey8.cluster.on", multi_az=False)
+    driver, target = made(lab, sharded)
+    seen, asked = settled(driver, target), writes(lab)
+    held = wanting(target, parameter_group="default.valkey8")
+    assert driver.update(held, seen, differences(held, seen)).left == {"parameterGroup"}
+    assert writes(lab) == asked
+
+
+def test_the_last_replica_stays_as_long_as_multi_az_does(lab: Lab) -> None:
+    sharded = replace(cache(surroundings(lab)), cluster_mode="enabled", parameter_group="default.valkey8.cluster.on")
+    driver, target = made(lab, sharded)
+    seen, asked = settled(driver, target), writes(lab)
+    held = wanting(target, replicas=0)
+    assert [(change.path, change.impact) for change in differences(held, seen)] == [("replicas", Impact.PROTECTION_LOSS)]
+    assert driver.update(held, seen, differences(held, seen)).left == {"replicas"} and writes(lab) == asked
 
 
 def test_a_node_type_that_cannot_be_reached_names_those_that_can(lab: Lab) -> None:

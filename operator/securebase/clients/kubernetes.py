@@ -6,11 +6,13 @@ import base64
 import json
 import os
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from kubernetes import config as kube_config
 from kubernetes.client import ApiClient, Configuration
+from kubernetes.client.exceptions import ApiException
 from kubernetes.config import ConfigException
 from urllib3.exceptions import HTTPError
 from yaml import YAMLError
@@ -53,6 +55,22 @@ def load_configuration(connections: int = 16) -> Configuration:
     configuration.connection_pool_maxsize = connections
     configuration.retries = False
     return configuration
+
+
+@contextmanager
+def _reaching(method: str, path: str) -> Iterator[None]:
+    """The client raises urllib3's errors, but of TLS its own, with the status 0 (kubernetes/client/rest.py)."""
+    try:
+        yield
+    except (HTTPError, ApiException) as error:
+        raise Transient("KubernetesUnreachable", f"{method} {path}: {type(error).__name__}") from None
+
+
+def _text(encoded: str, told: str) -> str:
+    try:
+        return base64.b64decode(encoded).decode()
+    except ValueError:
+        raise Terminal("InvalidSecret", f"{told} holds something else than text") from None
 
 
 class Kubernetes:
@@ -102,12 +120,12 @@ class Kubernetes:
         if encoded is None:
             raise ReferenceNotFound(f"{ref} does not exist: the Secret has no such key")
         metadata = found["metadata"]
-        return SecretValue(base64.b64decode(encoded).decode(), f"{metadata['uid'][:8]}.{metadata['resourceVersion']}")
+        return SecretValue(_text(encoded, str(ref)), f"{metadata['uid'][:8]}.{metadata['resourceVersion']}")
 
     def secret_values(self, namespace: str, name: str, *keys: str) -> dict[str, str]:
         """Those of these keys that a Secret has, of one moment. Read on use, never kept."""
         data = self._secret(namespace, name, f"Secret {namespace}/{name}").get("data") or {}
-        return {key: base64.b64decode(data[key]).decode() for key in keys if key in data}
+        return {key: _text(data[key], f"Secret {namespace}/{name}, key {key}") for key in keys if key in data}
 
     def _secret(self, namespace: str, name: str, told: str) -> dict[str, Any]:
         try:
@@ -117,7 +135,9 @@ class Kubernetes:
 
     def list_metadata(self, path: str) -> list[dict[str, Any]]:
         """The metadata of everything in a collection, and nothing else of it."""
-        found = json.loads(self._metadata(path, "PartialObjectMetadataList").read())
+        response = self._metadata(path, "PartialObjectMetadataList")
+        with _reaching("GET", path):
+            found = json.loads(response.read())
         return [item["metadata"] for item in found.get("items") or ()]
 
     def watch_metadata(self, path: str, seconds: int, stop: Callable[[], bool]) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -126,7 +146,8 @@ class Kubernetes:
         Returns when the server ends the watch, when its history is too old, or when `stop` says so after an event.
         """
         listed = self._metadata(path, "PartialObjectMetadataList")
-        found = json.loads(listed.read())
+        with _reaching("GET", path):
+            found = json.loads(listed.read())
         for item in found.get("items") or ():
             yield "LISTED", item
         version = found["metadata"]["resourceVersion"]
@@ -144,10 +165,8 @@ class Kubernetes:
     def _metadata(self, path: str, kind: str, read_timeout: float = 15.0) -> Any:
         headers = {"Accept": f"application/json;as={kind};v=v1;g=meta.k8s.io"}
         request = self._api.param_serialize("GET", path, header_params=headers, auth_settings=["BearerToken"])
-        try:
+        with _reaching("GET", path):
             response = self._api.call_api(*request, _request_timeout=(3.0, read_timeout))
-        except HTTPError as error:
-            raise Transient("KubernetesUnreachable", f"GET {path}: {type(error).__name__}") from None
         if response.status >= 300:
             raise _refused(response.status, response.reason, response.read(), "GET", path)
         return response
@@ -167,11 +186,9 @@ class Kubernetes:
         request = self._api.param_serialize(
             method, path, query_params=list((query or {}).items()), header_params=headers, body=body, auth_settings=["BearerToken"]
         )
-        try:
+        with _reaching(method, path):
             response = self._api.call_api(*request, _request_timeout=self._timeout)
             response.read()
-        except HTTPError as error:
-            raise Transient("KubernetesUnreachable", f"{method} {path}: {type(error).__name__}") from None
         if response.status >= 300:
             raise _refused(response.status, response.reason, response.data, method, path)
         decoded: dict[str, Any] = json.loads(response.data) if response.data else {}

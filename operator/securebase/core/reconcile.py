@@ -32,7 +32,7 @@ from securebase.core.policy import Adopt, Gate, Mode
 from securebase.core.remembered import not_composed, observed_only, remembered, somebody_elses
 from securebase.core.removal import remove_keeping_data, used_by_others
 from securebase.core.subject import FIRST_POLL, LONGEST_POLL, Memory, NodeResult, Report, Subject, World
-from securebase.core.succession import Source, await_snapshot, end_of_predecessor, possible, predecessor_id, snapshot_to_start_from, tidied
+from securebase.core.succession import Source, await_snapshot, end_of_predecessor, last_words, possible, predecessor_id, snapshot_to_start_from, tidied
 
 ABSENCE_SECONDS = 5.0
 """Two reads by id this far apart must agree before a recorded resource is made a second time: a single one may lag."""
@@ -75,6 +75,7 @@ class _Pass:
         self.created: list[str] = []
         self.updated: list[str] = []
         self.removed: list[str] = []
+        self.last_words: list[str] = []
         self.retired: list[NodeResult] = []
         self.replacing: dict[str, str] = {}
         self.moving: set[str] = set()  # what differs from what was applied may be our own last write: not told as drift
@@ -96,6 +97,7 @@ class _Pass:
             tuple(self.created),
             tuple(self.updated),
             tuple(self.removed),
+            tuple(self.last_words),
         )
 
     def _counts(self, result: NodeResult) -> bool:
@@ -260,11 +262,12 @@ class _Pass:
             observed = driver.adopt(target, observed)
         allowed = step.allowed()
         if allowed:
-            observed = driver.update(target, observed, allowed)
+            before, observed = observed, driver.update(target, observed, allowed)
             wanted = graft(wanted, observed.value, Paths(observed.left))  # what is left to do was not applied yet
-            self.memory.wrote_at[step.node.id] = self.world.now()
-            self.updated.append(step.node.id)
-            self._note_repair(replace(step, changes=allowed))
+            if not observed.left or observed.value != before.value or observed.state is not before.state:  # else all of it waits for what is held
+                self.memory.wrote_at[step.node.id] = self.world.now()
+                self.updated.append(step.node.id)
+                self._note_repair(replace(step, changes=allowed))
         return self._keep(step, observed, wanted)
 
     def _note_repair(self, step: Step) -> None:
@@ -379,9 +382,11 @@ class _Pass:
         if self._is_wanted(prior, step.observed) or used_by_others(self.world, self.subject, prior, step.observed):
             return NodeResult(prior, "ABSENT")
         if RETIRED in prior.id:  # its successor and all who use it are ready: from here on nobody needs it
-            stays = end_of_predecessor(step, prior, self._driver(step), self.subject.policy, self.world.now())
+            stays = end_of_predecessor(step, prior, self._driver(step), self.subject.policy, self.memory, self.world.now())
             if stays is not None:
                 return stays
+            if words := last_words(step, self._driver(step), self.memory, self.world.now()):
+                self.last_words.append(f"{prior.id}: {words}")
         scope = f"{self.subject.identity.kind} {self.subject.identity.namespace}/{self.subject.identity.name}"
         self.world.admit_deletion(scope, step.observed.about or step.node.id, len(self.subject.prior), confirmed=self.subject.confirmed)
         left = remove_keeping_data(self.world, self.subject, self.memory, prior, step.target, step.observed)

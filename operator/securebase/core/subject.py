@@ -45,6 +45,7 @@ class Memory:
     pending_since: dict[str, float] = field(default_factory=dict)
     in_use_since: dict[str, float] = field(default_factory=dict)
     saved_at: dict[str, float] = field(default_factory=dict)
+    written: dict[str, tuple[float, str, str]] = field(default_factory=dict)
     granted: frozenset[str] = frozenset()
     settle_scale: float = 1.0
 
@@ -94,7 +95,8 @@ class NodeResult:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """Everything a pass found and did. `corrected` are repaired drift paths (`node.path`), `created`/`removed` node ids."""
+    """Everything a pass found and did. `corrected` are repaired drift paths (`node.path`), `created`/`removed` node ids.
+    `last_words` is what there is to be told of something before its removal is asked for."""
 
     plan: Plan
     results: tuple[NodeResult, ...]
@@ -103,6 +105,7 @@ class Report:
     created: tuple[str, ...] = ()
     updated: tuple[str, ...] = ()
     removed: tuple[str, ...] = ()
+    last_words: tuple[str, ...] = ()
 
     @property
     def drift(self) -> tuple[str, ...]:

@@ -17,7 +17,9 @@ FRESH_SECONDS = 3600.0
 """How old a snapshot may be for a successor to start from: what was written since is missing there."""
 
 RETOLD_SECONDS = 3600.0
-"""How often the figures of a predecessor that still serves are told anew."""
+"""How often a predecessor that still serves is looked at only to tell its figures anew."""
+ASKED_SECONDS = 900.0
+"""How long a figure is told before it is asked for again, however often there is a pass: it moves, and each telling writes the status."""
 
 
 def possible(step: Step, driver: Driver) -> Step:
@@ -74,7 +76,7 @@ def tidied(prior: Prior, name: str, observed: Observed[Any], driver: Driver) -> 
         return replace(prior, snapshot=name), f"snapshot {name} of a replacement that was given up could not be removed: {error.message}"
 
 
-def end_of_predecessor(step: Step, prior: Prior, driver: Driver, policy: Policy, now: float) -> NodeResult | None:
+def end_of_predecessor(step: Step, prior: Prior, driver: Driver, policy: Policy, memory: Memory, now: float) -> NodeResult | None:
     """How a predecessor stands whose successor, and all who use that, are ready; None where it may go.
 
     It serves for its grace. Then what goes with it must be kept in a last snapshot, or be known (whoever approved the replacement approved
@@ -83,24 +85,36 @@ def end_of_predecessor(step: Step, prior: Prior, driver: Driver, policy: Policy,
     prior = replace(prior, retired_at=prior.retired_at or int(now))
     rest = prior.retired_at + replaced_grace(driver) - now
     holds_data = isinstance(driver, Snapshots)
+    written, figures = _figures(step, driver, memory, now, fresh=rest <= 0 and not step.held)
     if rest > 0:
-        told = f"replaced, and serves until {datetime.fromtimestamp(now + rest, UTC):%Y-%m-%dT%H:%MZ}. {_told(step, driver)}".strip()
+        told = f"replaced, and serves until {datetime.fromtimestamp(now + rest, UTC):%Y-%m-%dT%H:%MZ}. {figures}".strip()
         guards = prior.guards and not holds_data
         return NodeResult(replace(prior, guards=guards), State.READY.value, reason="Replaced", message=told, after=min(rest, RETOLD_SECONDS))
-    lost = isinstance(driver, Snapshots) and policy.on_delete is not OnDelete.SNAPSHOT and not _written_since(step, driver)[0]
+    lost = holds_data and policy.on_delete is not OnDelete.SNAPSHOT and not written
     if holds_data and lost != prior.guards:
-        return NodeResult(replace(prior, guards=lost), State.READY.value, reason="Replaced", message=_told(step, driver), after=FIRST_POLL)
+        return NodeResult(replace(prior, guards=lost), State.READY.value, reason="Replaced", message=figures, after=FIRST_POLL)
     if not step.held:
         return None
-    why = f"{_told(step, driver)} Approve its removal, or keep its data with policy.onDelete: Snapshot" if lost else "its removal waits for approval"
+    why = f"{figures} Approve its removal, or keep its data with policy.onDelete: Snapshot" if lost else "its removal waits for approval"
     return NodeResult(prior, "HELD", reason="ApprovalRequired", message=why)
 
 
-def _told(step: Step, driver: Driver) -> str:
-    if not isinstance(driver, Snapshots):
+def last_words(step: Step, driver: Driver, memory: Memory, now: float) -> str:
+    """What there is to tell of a predecessor whose removal is about to be asked for; "" where it holds no data, or was asked to go before."""
+    if step.observed is None or step.observed.state is not State.READY:
         return ""
-    written, why = _written_since(step, driver)
-    return f"{written}." if written else f"How much was written to it that its successor lacks is unknown{why}."
+    return _figures(step, driver, memory, now, fresh=False)[1]
+
+
+def _figures(step: Step, driver: Driver, memory: Memory, now: float, *, fresh: bool) -> tuple[str, str]:
+    """What a predecessor was given that its successor lacks, "" = unknown; and that as a sentence, "" of what holds no data."""
+    if not isinstance(driver, Snapshots):
+        return "", ""
+    asked_at, written, why = memory.written.get(step.node.id, (-math.inf, "", ""))
+    if fresh or not written or now - asked_at >= ASKED_SECONDS * memory.settle_scale:
+        written, why = _written_since(step, driver)
+        memory.written[step.node.id] = now, written, why
+    return written, f"{written[0].upper()}{written[1:]}." if written else f"How much was written to it that its successor lacks is unknown{why}."
 
 
 def _written_since(step: Step, driver: Snapshots) -> tuple[str, str]:

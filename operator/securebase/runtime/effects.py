@@ -152,6 +152,8 @@ class Effects:
             self.events.normal(entry.body, "DriftCorrected", f"put back: {_listed(report.corrected)}")
         if report.created:
             self.events.normal(entry.body, "Created", _listed(report.created))
+        for words in report.last_words:
+            self.events.normal(entry.body, "Removing", words)
         if report.removed:
             self.events.normal(entry.body, "Removed", _listed(report.removed))
         if report.plan.hash:

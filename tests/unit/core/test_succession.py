@@ -12,7 +12,7 @@ from securebase.core.errors import Denied, Terminal, Transient
 from securebase.core.outcome import of_report
 from securebase.core.policy import OnDelete, Policy
 from securebase.core.subject import NodeResult, Report
-from securebase.core.succession import FRESH_SECONDS
+from securebase.core.succession import ASKED_SECONDS, FRESH_SECONDS
 from tests.unit.core.fake import Bench, states
 from tests.unit.core.vaults import GRACE, Life, VaultDriver, Vaults, vault, why
 
@@ -44,7 +44,7 @@ def test_what_was_replaced_leaves_a_last_snapshot_where_the_policy_says_so() -> 
 def test_what_nobody_can_tell_of_is_not_removed_before_that_is_approved() -> None:
     life = replaced()
     life.world.written = ""
-    report = life.run("square")
+    report = life.run("square", wait=ASKED_SECONDS)
     assert "unknown" in result(report, "a~0").message and report.plan.hash == "", "nothing is asked for while it serves"
     life.run("square", wait=GRACE)
     report = life.run("square")
@@ -52,6 +52,17 @@ def test_what_nobody_can_tell_of_is_not_removed_before_that_is_approved() -> Non
     assert of_report(report, life.bench.policy).conditions[1].reason == "ApprovalRequired"
     life.hash = report.plan.hash
     assert life.run("square").removed == ("a~0",) and life.shapes == ["square"]
+
+
+def test_what_it_was_given_is_told_anew_every_quarter_of_an_hour_and_once_more_at_its_end() -> None:
+    life = replaced()
+    before = result(life.run("square"), "a~0").message
+    life.world.written = "9 writes since"
+    assert result(life.run("square"), "a~0").message == before, "a figure that moves is not told at every pass"
+    assert "9 writes since" in result(life.run("square", wait=ASKED_SECONDS), "a~0").message
+    life.world.written = "11 writes since"
+    report = life.run("square", wait=GRACE)
+    assert report.removed == ("a~0",) and [words[:21] for words in report.last_words] == ["a~0: 11 writes since "]
 
 
 def test_what_can_be_told_again_needs_no_approval() -> None:

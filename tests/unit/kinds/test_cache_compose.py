@@ -200,6 +200,33 @@ def test_the_connection_has_what_every_client_needs() -> None:
     assert (connection.namespace, connection.name, connection.owner.uid) == ("web", "cache-connection", "u-1")
 
 
+@pytest.mark.parametrize(
+    ("wanted", "in_force", "told"),
+    [
+        (False, "required", "true"), (False, "preferred", "false"), (False, "off", "false"), (True, "off", "false"), (True, "preferred", "true"),
+        (True, None, "true"), (False, None, "false"),
+    ],
+)  # fmt: skip
+def test_clients_are_told_to_use_tls_when_the_cache_does(wanted: bool, in_force: str | None, told: str) -> None:
+    spec = small(auth={"mode": "none"}, encryption={"inTransit": wanted})
+    graph = composed(spec, group={"members": PAIR} | ({"transit": in_force} if in_force else {}))
+    data = desired(graph, "connection", ObjectSecret).data
+    assert (data["tls"], str(data["url"]).partition(":")[0]) == (told, "rediss" if told == "true" else "redis")
+    if in_force:
+        assert graph.outdated({"group": {"members": PAIR, "transit": "elsewhere"}}), "it is composed anew when that changes"
+
+
+def test_the_alarm_on_connections_goes_by_the_nodes_that_run() -> None:
+    spec = small(profile="prod", nodeType="cache.r7g.large")
+
+    def threshold(graph: Graph) -> float | None:
+        return alarms(graph)["alarm-connections-x-001"].threshold
+
+    running = threshold(composed(spec, group={"members": "x-001:primary", "nodeType": "cache.t4g.micro"}))
+    wanted, small_ones = threshold(composed(spec, "x-001:primary")), threshold(composed(small(nodeType="cache.t4g.micro"), "x-001:primary"))
+    assert running == small_ones != wanted
+
+
 def test_without_a_secret_the_connection_has_none() -> None:
     for auth, encryption in (({"mode": "none"}, {}), ({"mode": "none"}, {"transitMode": "preferred"}), ({"mode": "none"}, {"inTransit": False})):
         graph = composed(small(auth=auth, encryption=encryption), "x-001:primary")

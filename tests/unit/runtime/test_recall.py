@@ -6,7 +6,7 @@ import asyncio
 import random
 from collections.abc import Callable, Collection, Iterator
 from contextvars import Context
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeVarTuple
 
 import pytest
@@ -18,6 +18,7 @@ from securebase.clients.kubernetes import Gone, Kubernetes
 from securebase.clients.limits import RateLimiter
 from securebase.core.breakers import MassDeletion
 from securebase.core.errors import Denied, Transient
+from securebase.core.outcome import Outcome
 from securebase.cost.book import PriceBook
 from securebase.kinds.registry import KINDS
 from securebase.resources.registry import Drivers, aws_drivers
@@ -150,6 +151,14 @@ def know(operator: Operator, cluster: Cluster, *keys: Key) -> None:
         operator.parts.metrics.ready(*key, True)
         operator.parts.metrics.drift(*key, 2, NOW)
         operator.queue.add(key, Reason.POLL, 3600.0)
+
+
+def test_what_is_on_its_way_is_looked_at_sooner_where_it_takes_less_time(operator: Operator) -> None:
+    operator.parts = replace(operator.parts, poll_scale=0.2)
+    for name, after in (("progressing", 10.0), ("ready", 3600.0), ("terminal", 10.0), ("waiting", None)):
+        operator._again(Key("CdnDistribution", "web", name), Outcome(name, (), after))
+    due = {key.name: (waiting.reason, waiting.due) for key, waiting in operator.queue._waiting.items()}
+    assert due == {"progressing": (Reason.POLL, 2.0), "ready": (Reason.POLL, 3600.0), "terminal": (Reason.SWEEP, 10.0)}
 
 
 def known(operator: Operator) -> set[Key]:

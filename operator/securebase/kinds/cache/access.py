@@ -108,7 +108,20 @@ def access_of(spec: CacheClusterSpec, facts: Facts) -> Access:
             return Access()
 
 
-def access_nodes(spec: CacheClusterSpec, access: Access, context: Context) -> Iterator[Node]:
+def speaks_tls(spec: CacheClusterSpec, facts: Facts) -> bool:
+    """What clients are told, by what the cache does now: that it stops or begins may wait for an approval, and takes minutes. While it takes both
+    kinds of clients (`preferred`), they are told what is wanted in the end."""
+    wanted = spec.encryption.effective_transit_mode is not None
+    match facts.nodes.get(GROUP, {}).get("transit"):
+        case "off":
+            return False
+        case "required":
+            return True
+        case _:
+            return wanted
+
+
+def access_nodes(spec: CacheClusterSpec, access: Access, context: Context, tls: bool) -> Iterator[Node]:
     """Secrets with their rotation, users, the connection Secret, and the note that clients were told to move."""
     for login in (*access.published, *access.leaving):
         yield Node(login.node(SECRET), "secretsmanager/secret", _secret(login, context))
@@ -121,7 +134,7 @@ def access_nodes(spec: CacheClusterSpec, access: Access, context: Context) -> It
     begun = LoginMove(Ref(SECRET, "arn"), access.moving, request=_asked(context)[0])
     if access.moving:
         yield Node(MOVE, "elasticache/login-move", begun)
-    connection = _connection(spec, access.published, context)
+    connection = _connection(access.published, context, tls)
     yield Node(CONNECTION, "kubernetes/secret", connection, after=frozenset({MOVE}) if access.moving else frozenset())
     told = frozenset({CONNECTION})
     for login in access.published:
@@ -202,10 +215,9 @@ def _asked(context: Context) -> tuple[str, bool]:
     return asked(context.annotations.get("rotate", ""))
 
 
-def _connection(spec: CacheClusterSpec, logins: tuple[_Login, ...], context: Context) -> ObjectSecret:
+def _connection(logins: tuple[_Login, ...], context: Context, tls: bool) -> ObjectSecret:
     """What a client needs. The first login's stands under the plain keys, each user's of several under `<user>-username`, `<user>-password`."""
     identity = context.identity
-    tls = spec.encryption.effective_transit_mode is not None
     scheme = "rediss" if tls else "redis"
     data: dict[str, Entry] = {
         "host": Ref(GROUP, "host"),

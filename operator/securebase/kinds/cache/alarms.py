@@ -18,6 +18,7 @@ from securebase.api.cache.alarms import (
     NewConnections,
     ReplicationLag,
 )
+from securebase.api.cache.nodes import most_clients
 from securebase.core.graph import Node, Ref
 from securebase.core.kind import Context
 from securebase.core.outputs import Promised, SoFar, promised
@@ -62,13 +63,13 @@ def members(text: str) -> tuple[Member, ...]:
     return tuple(Member(name, role) for name, _, role in pairs)
 
 
-def alarm_nodes(spec: CacheClusterSpec, context: Context, nodes: tuple[Member, ...]) -> Iterator[Node]:
-    """The topic, and each alarm for each member it can ever have data of."""
+def alarm_nodes(spec: CacheClusterSpec, context: Context, nodes: tuple[Member, ...], node_type: str) -> Iterator[Node]:
+    """The topic, and each alarm for each member it can ever have data of. `node_type` as it runs, "" = as wanted."""
     if not spec.alarms.enabled:
         return
     if spec.alarms.create_topic is not None:
         yield Node(TOPIC, "sns/topic", _topic(spec.alarms.create_topic, context))
-    for measure, member in _wanted(spec, nodes):
+    for measure, member in _wanted(spec, nodes, node_type):
         yield _alarm(spec, measure, member, context)
 
 
@@ -90,14 +91,14 @@ def alarm_outputs(spec: CacheClusterSpec, attributes: Mapping[str, Mapping[str, 
     }
 
 
-def alarm_thresholds(spec: CacheClusterSpec) -> str:
+def alarm_thresholds(spec: CacheClusterSpec, node_type: str) -> str:
     """`EngineCPUUtilization=90:critical,...`: at which values of which metrics the wanted alarms fire, for who draws those metrics."""
-    wanted = [measure for measure in _measures(spec) if measure.wanted.enabled] if spec.alarms.enabled else []
+    wanted = [measure for measure in _measures(spec, node_type) if measure.wanted.enabled] if spec.alarms.enabled else []
     return ",".join(f"{one.metric}={one.threshold:g}:{'critical' if one.node in _URGENT else 'warning'}" for one in wanted)
 
 
-def _wanted(spec: CacheClusterSpec, nodes: tuple[Member, ...]) -> Iterator[tuple[_Measure, Member]]:
-    for measure in _measures(spec):
+def _wanted(spec: CacheClusterSpec, nodes: tuple[Member, ...], node_type: str = "") -> Iterator[tuple[_Measure, Member]]:
+    for measure in _measures(spec, node_type):
         if measure.wanted.enabled:
             for member in nodes:
                 if not measure.of_replicas or (member.role != "primary" and spec.effective_replicas > 0):
@@ -118,7 +119,7 @@ def _topic(wanted: CreateTopic, context: Context) -> Topic:
     )
 
 
-def _measures(spec: CacheClusterSpec) -> Iterator[_Measure]:
+def _measures(spec: CacheClusterSpec, node_type: str) -> Iterator[_Measure]:
     alarms = spec.alarms
     cpu, memory, critical = alarms.engine_cpu, alarms.database_memory, alarms.database_memory_critical
     yield _Measure("engine-cpu", cpu, "EngineCPUUtilization", "Average", cpu.threshold_percent, f"engine CPU above {cpu.threshold_percent:g} %")
@@ -130,8 +131,9 @@ def _measures(spec: CacheClusterSpec) -> Iterator[_Measure]:
     yield _Measure("replication-lag", lag, "ReplicationLag", "Average", lag.threshold_seconds, described, of_replicas=True)
     new, current, hits = alarms.new_connections, alarms.current_connections, alarms.cache_hit_rate
     yield _Measure("new-connections", new, "NewConnections", "Sum", new.threshold_count, f"more than {new.threshold_count} new connections")
-    most = round(spec.max_clients * current.threshold_percent / 100)
-    described = f"more than {current.threshold_percent:g} % of {spec.max_clients} possible connections"
+    possible = most_clients(node_type) if node_type else spec.max_clients
+    most = round(possible * current.threshold_percent / 100)
+    described = f"more than {current.threshold_percent:g} % of {possible} possible connections"
     yield _Measure("connections", current, "CurrConnections", "Average", most, described)
     yield _Measure("hit-rate", hits, "CacheHitRate", "Average", hits.threshold_percent, f"hit rate below {hits.threshold_percent:g} %", below=True)
 

@@ -13,7 +13,7 @@ from securebase.core.kind import AdviceSubject, Context, Facts, Needs, OwnStatus
 from securebase.core.outputs import Promised
 from securebase.core.policy import OnDelete
 from securebase.kinds.cache import advice
-from securebase.kinds.cache.access import LOGIN, access_nodes, access_of, login_node, secret_node
+from securebase.kinds.cache.access import LOGIN, access_nodes, access_of, login_node, secret_node, speaks_tls
 from securebase.kinds.cache.alarms import alarm_nodes, alarm_outputs, alarm_thresholds, members
 from securebase.kinds.cache.group import group_nodes
 from securebase.kinds.cache.names import CONNECTION, GROUP, connection_name
@@ -69,8 +69,8 @@ class CacheClusterKind:
                 *network_nodes(spec, context, _ports(facts)),
                 *group_nodes(spec, access, context),
                 login_node(spec, context),
-                *access_nodes(spec, access, context),
-                *alarm_nodes(spec, context, members(known)),
+                *access_nodes(spec, access, context, speaks_tls(spec, facts)),
+                *alarm_nodes(spec, context, members(known), facts.nodes.get(GROUP, {}).get("nodeType", "")),
             ],
             complete=bool(known) or not spec.alarms.enabled,
             gathered=_gathered(spec, facts, known),
@@ -92,7 +92,7 @@ class CacheClusterKind:
             "connectionSecret": attributes.get(CONNECTION, {}).get("name", ""),
             "secretArn": attributes.get(secret_node(spec), {}).get("arn", ""),
             "region": _region(known["arn"]),
-            "alarmThresholds": alarm_thresholds(spec) if known["id"] else "",
+            "alarmThresholds": alarm_thresholds(spec, known["nodeType"]) if known["id"] else "",
             **alarm_outputs(spec, attributes, members(known["members"])),
         }
         return {name: value for name, value in known.items() if value or isinstance(value, Promised)}
@@ -109,7 +109,8 @@ class CacheClusterKind:
 def _gathered(spec: CacheClusterSpec, facts: Facts, members: str) -> dict[str, dict[str, str]]:
     """What the composition went by."""
     by_login = {LOGIN: {name: facts.nodes[LOGIN].get(name, "") for name in ("stage", "users")}} if LOGIN in facts.nodes else {}
-    return by_login | ({GROUP: {"members": members}} if spec.alarms.enabled else {})
+    group = {name: value for name in ("transit", "nodeType") if (value := facts.nodes.get(GROUP, {}).get(name))}  # of one to be made, as wanted
+    return by_login | {GROUP: group | ({"members": members} if spec.alarms.enabled else {})}
 
 
 def _region(arn: str) -> str:

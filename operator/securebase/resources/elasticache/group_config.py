@@ -204,6 +204,7 @@ def group_attributes(group: Group, clusters: Clusters) -> dict[str, str]:
     }
     always = {
         "status": group.get("Status") or "",
+        "transit": _transit(group),
         "authTokenEnabled": "true" if group.get("AuthTokenEnabled") else "false",
         "tokenPending": (group.get("PendingModifiedValues") or {}).get("AuthTokenStatus") or "",
         "pendingReboot": "true" if waits_for_restart(clusters) else "false",

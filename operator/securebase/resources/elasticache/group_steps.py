@@ -154,8 +154,9 @@ def _more_replicas(want: ReplicationGroup, have: ReplicationGroup, group: Group)
 
 
 def _fewer_replicas(want: ReplicationGroup, have: ReplicationGroup, group: Group) -> Step | None:
-    if want.replicas == have.replicas or (not want.replicas and have.automatic_failover and have.cluster_mode == ClusterMode.DISABLED):
-        return None  # the last replica stays for as long as failover may not be switched off
+    needed = have.multi_az or (have.automatic_failover and have.cluster_mode == ClusterMode.DISABLED)
+    if want.replicas == have.replicas or (not want.replicas and needed):
+        return None  # the last replica stays for as long as what needs it may not be switched off
     return Step("decrease_replica_count", {"NewReplicaCount": want.replicas}, {"replicas": want.replicas})
 
 

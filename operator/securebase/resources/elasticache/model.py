@@ -102,6 +102,11 @@ def _less_guarded(have: Any, want: Any) -> Impact:
     return Impact.PROTECTION_LOSS if (want or 0) < (have or 0) else Impact.ONLINE
 
 
+def _last_goes(have: Any, want: Any) -> Impact:
+    """Of replicas: without any, a node that fails takes its data along."""
+    return Impact.PROTECTION_LOSS if have and not want else Impact.ONLINE
+
+
 @dataclass(frozen=True, slots=True)
 class LogDelivery:
     """Where one log goes.
@@ -134,8 +139,9 @@ class ReplicationGroup:
 
     Attributes: `id`, `arn`, `host` (primary, or configuration endpoint in cluster mode), `readerHost`, `port`, `members`
     ("cache-001:primary,cache-002:replica", sorted; ids as CloudWatch's CacheClusterId has them; role `member` where AWS tells none),
-    `nodeType`, `engine`, `engineVersion` (whole), `status`, `subnetGroup`, `createdAt`, `authTokenEnabled` ("true", "false"),
-    `tokenModifiedAt` (ISO 8601), `tokenPending` (ROTATING, SETTING or ""), `pendingReboot` ("true" while nodes run with old parameters).
+    `nodeType`, `engine`, `engineVersion` (whole), `status`, `transit` (off, preferred or required, as in force), `subnetGroup`, `createdAt`,
+    `authTokenEnabled` ("true", "false"), `tokenModifiedAt` (ISO 8601), `tokenPending` (ROTATING, SETTING or ""), `pendingReboot` ("true" while
+    nodes run with old parameters).
     """
 
     name: str = managed(impact=Impact.REPLACE)
@@ -148,7 +154,7 @@ class ReplicationGroup:
     security_groups: frozenset[str] = frozenset()
     port: int = managed(impact=Impact.REPLACE, default=6379)
     shards: int = 1
-    replicas: int = 0
+    replicas: int = managed(impact=_last_goes, default=0)
     cluster_mode: str = managed(impact=_ranked(ClusterMode, Impact.REPLACE), default=ClusterMode.DISABLED.value)
     automatic_failover: bool = managed(impact=_less_guarded, default=False)
     multi_az: bool = managed(impact=_less_guarded, default=False)

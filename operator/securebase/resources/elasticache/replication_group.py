@@ -13,7 +13,16 @@ from securebase.core.errors import ReconcileError, Terminal, Transient, Waiting
 from securebase.core.identity import Identity
 from securebase.resources.elasticache.group_config import create_input, group_attributes, group_value, running_version, under_way, waits_for_restart
 from securebase.resources.elasticache.group_steps import Step, next_step, unreached
-from securebase.resources.elasticache.model import NAME_LENGTH, ReplicationGroup, engine_parts, moved_on, parameter_family, problems
+from securebase.resources.elasticache.model import (
+    CLUSTER_PARAMETER,
+    NAME_LENGTH,
+    ClusterMode,
+    ReplicationGroup,
+    engine_parts,
+    moved_on,
+    parameter_family,
+    problems,
+)
 from securebase.resources.elasticache.names import by_age, count_in, incarnation_in, made_as, outside_name, told_name
 from securebase.resources.elasticache.restore import engine_of_successor, unrestorable
 from securebase.resources.elasticache.snapshots import GroupSnapshots, Offsets, saved
@@ -145,10 +154,8 @@ class ReplicationGroupDriver:
         tags = self._tags.change(observed.attributes["arn"], want.tags, Tagged(observed.owner, have.tags), changes)
         have = replace(have, tags=tags)
         step = next_step(self._with_fitting_parameters(want, have), have, read.group)
-        if step is None:
-            if left := unreached(want, have):
-                raise Waiting("WaitsForOthers", f"{', '.join(left)} can change only together with what may not change yet", _LOOK_AGAIN)
-            return replace(observed, value=have)
+        if step is None:  # what is left can change only together with what may not change yet
+            return replace(observed, value=have, left=frozenset(unreached(want, have)))
         group = self._take(observed.external_id, have, step)
         after = replace(have, **step.brings)
         changed = self._changed(target, observed, Read(group, read.clusters), after)
@@ -165,6 +172,8 @@ class ReplicationGroupDriver:
     def snapshot(self, target: Target[ReplicationGroup], observed: Observed[ReplicationGroup], name: str) -> Saved:
         """Make it, with our owner tag, and with how far the replication was."""
         if (there := self._snapshots.read(name)) is None:
+            if _read(observed).group.get("Status", _AVAILABLE) != _AVAILABLE:
+                return Saved.UNDER_WAY  # it takes none now: what was written by then is asked for when it does
             tags = self._snapshots.tags(target.identity, target.owner, _read(observed).group)
             said = {"ReplicationGroupId": observed.external_id, "SnapshotName": name, "Tags": tags}
             answer = self._ask("create_snapshot", (*_BUSY, *_SNAPSHOT_EXISTS), **said)
@@ -251,7 +260,8 @@ class ReplicationGroupDriver:
         return found
 
     def _with_fitting_parameters(self, want: ReplicationGroup, have: ReplicationGroup) -> ReplicationGroup:
-        """A parameter group of another family goes with the engine's change only; while that one is held back, so is this."""
+        """A parameter group of another family goes with the engine's change only, one with another `cluster-enabled` with the cluster mode's; while
+        that one is held back, so is this."""
         if want.parameter_group == have.parameter_group or want.engine != have.engine or not engine_parts(have.engine)[1]:
             return want
         answer = self._aws.attempt(
@@ -259,7 +269,14 @@ class ReplicationGroupDriver:
         )
         groups = [] if isinstance(answer, Refusal) else answer.get("CacheParameterGroups", [])
         fits = all(group.get("CacheParameterGroupFamily") == parameter_family(have.engine) for group in groups)
+        if want.cluster_mode == have.cluster_mode:
+            fits = fits and all(self._in_cluster_mode(want.parameter_group) == (have.cluster_mode != ClusterMode.DISABLED) for _ in groups)
         return want if fits else replace(want, parameter_group=have.parameter_group)
+
+    def _in_cluster_mode(self, parameter_group: str) -> bool:
+        pages = self._aws.pages("elasticache", "describe_cache_parameters", CacheParameterGroupName=parameter_group)
+        values = (each.get("ParameterValue") for page in pages for each in page.get("Parameters", []) if each.get("ParameterName") == CLUSTER_PARAMETER)
+        return next(values, "no") == "yes"
 
     def _take(self, name: str, have: ReplicationGroup, step: Step) -> Mapping[str, Any]:
         if "node_type" in step.brings:

@@ -18,7 +18,7 @@ _MISSING: Final = ("SnapshotNotFoundFault",)
 _BUSY: Final = ("InvalidSnapshotState",)
 _AVAILABLE: Final = "available"
 OFFSET_TAG: Final = "securebase.io/replication-offset"
-"""On a snapshot: how far the replication streams of its group were when it was asked for, so that what it lacks is counted too high, never too low."""
+"""On a snapshot: how far the replication streams of its group were when it was asked for; what it lacks is rather counted too high than too low."""
 
 _KEEPALIVE_BYTES, _KEEPALIVE_SECONDS = 14, 10
 """A primary with replicas writes a PING to its stream now and then (replicationCron in replication.c; repl-ping-replica-period, default 10 s)."""
@@ -76,7 +76,10 @@ class GroupSnapshots:
         since = _since(there)
         if since is None:
             return ""
-        written = self._bytes_since(identity, group, there, since)
+        try:
+            written = self._bytes_since(identity, group, there, since)
+        except ReconcileError:
+            written = None
         try:
             commands = self._commands_since(group, since)
         except ReconcileError:
