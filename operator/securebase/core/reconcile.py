@@ -9,6 +9,7 @@ from typing import Any
 
 from securebase.core.diff import Applied, Cause
 from securebase.core.driver import (
+    IN_USE,
     RETIRED,
     Adopts,
     Advances,
@@ -32,7 +33,17 @@ from securebase.core.policy import Adopt, Gate, Mode
 from securebase.core.remembered import not_composed, observed_only, remembered, somebody_elses
 from securebase.core.removal import remove_keeping_data, used_by_others
 from securebase.core.subject import FIRST_POLL, LONGEST_POLL, Memory, NodeResult, Report, Subject, World
-from securebase.core.succession import Source, await_snapshot, end_of_predecessor, last_words, possible, predecessor_id, snapshot_to_start_from, tidied
+from securebase.core.succession import (
+    RETOLD_SECONDS,
+    Source,
+    await_snapshot,
+    end_of_predecessor,
+    last_words,
+    possible,
+    predecessor_id,
+    snapshot_to_start_from,
+    tidied,
+)
 
 ABSENCE_SECONDS = 5.0
 """Two reads by id this far apart must agree before a recorded resource is made a second time: a single one may lag."""
@@ -371,6 +382,9 @@ class _Pass:
         current = (self.results[name].prior for name in self.graph.nodes)
         return any((one.type, one.region, one.external_id) == (prior.type, prior.region, observed.external_id) for one in current)
 
+    def _predecessor_serves(self) -> bool:
+        return any(RETIRED in step.node.id and isinstance(step.observed, Observed) for step in self.plan.steps)
+
     def _prune(self, step: Step) -> NodeResult:
         if step.problem is not None:
             raise step.problem
@@ -389,8 +403,15 @@ class _Pass:
                 self.last_words.append(f"{prior.id}: {words}")
         scope = f"{self.subject.identity.kind} {self.subject.identity.namespace}/{self.subject.identity.name}"
         self.world.admit_deletion(scope, step.observed.about or step.node.id, len(self.subject.prior), confirmed=self.subject.confirmed)
-        left = remove_keeping_data(self.world, self.subject, self.memory, prior, step.target, step.observed)
+        try:
+            left = remove_keeping_data(self.world, self.subject, self.memory, prior, step.target, step.observed)
+        except Waiting as why:
+            if why.reason != IN_USE or not self._predecessor_serves():
+                raise
+            left = replace(step.observed, reason=IN_USE)
         if left is None:
             self.removed.append(step.node.id)
             return NodeResult(self._prior_now(step), "ABSENT")
+        if left.reason == IN_USE and self._predecessor_serves():  # for its grace, in which the object is as ready as it will be
+            return NodeResult(prior, State.READY.value, reason="Replaced", message="goes with what was replaced, which still uses it", after=RETOLD_SECONDS)
         return NodeResult(self._prior_now(step), State.PENDING.value, reason="Deleting", message=left.message, after=self._poll(step))
