@@ -12,7 +12,7 @@ from uuid import uuid4
 from securebase.core.driver import Driver, State
 from securebase.core.graph import Graph, Node
 from securebase.core.identity import Identity
-from securebase.core.policy import Policy
+from securebase.core.policy import Changes, Policy
 from securebase.core.reconcile import reconcile
 from securebase.core.subject import Memory, Report, Subject
 from securebase.resources.elasticache.model import ReplicationGroup, engine
@@ -97,6 +97,21 @@ def test_the_steps_of_tls_follow_each_other(lab: Lab) -> None:
     runs.until(first, quiet, "made")
     runs.until(replace(first, transit_encryption="required"), quiet, "encrypted")
     assert (runs.drifted, runs.corrected) == ([], [])
+
+
+def test_what_can_only_go_with_a_held_change_waits_without_a_word(lab: Lab) -> None:
+    """A parameter group of the new family is refused without the new engine, and that waits for an approval: meanwhile it is a healthy cache."""
+    runs, first = passes(lab), cache(lab, parameter_group="default.valkey7")
+    first = replace(first, engine=engine("valkey", "7.2"))
+    runs.subject = replace(runs.subject, policy=Policy(changes=Changes.APPROVE))
+    runs.until(first, quiet, "made")
+    wanted = replace(first, engine=engine("valkey", "8.0"), parameter_group="default.valkey8")
+    waiting = runs.until(wanted, lambda report: bool(report.plan.hash), "the engine is held")
+    for report in (waiting, runs.run(wanted)):
+        [group] = report.results
+        assert (group.state, group.problem, report.updated, report.corrected) == (State.READY.value, None, (), ())
+    runs.run(wanted, waiting.plan.hash)
+    runs.until(wanted, quiet, "both are changed")
 
 
 def test_a_change_outside_is_repaired_once(lab: Lab) -> None:
