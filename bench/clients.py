@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 import ssl
 import threading
 import time
@@ -14,8 +13,9 @@ from typing import Any
 
 import redis
 from redis.backoff import NoBackoff
-from redis.connection import Connection
 from redis.retry import Retry
+
+from securebase.clients.redis import TlsConnection
 
 PAUSE_SECONDS = 0.02
 """Between two rounds of one client."""
@@ -40,7 +40,7 @@ def client_of(told: Told, authority: str) -> Any:
     """The same, logged in by its first command."""
     once: dict[str, Any] = {"socket_timeout": _SOCKET_SECONDS, "retry": Retry(NoBackoff(), 0), "max_connections": 1}
     if told["tls"] == "true":
-        once |= {"connection_class": _TlsConnection, "context": trusting(authority)}
+        once |= {"connection_class": TlsConnection, "context": trusting(authority), "server_name": told["host"]}
     login: dict[str, Any] = {"username": told.get("username"), "password": told.get("password")}
     return redis.Redis.from_pool(redis.ConnectionPool(host=told["host"], port=int(told["port"]), **login, **once))
 
@@ -51,20 +51,6 @@ def trusting(authority: str) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.load_verify_locations(authority)
     return context
-
-
-class _TlsConnection(Connection):
-    def __init__(self, *, context: ssl.SSLContext, **options: Any) -> None:
-        super().__init__(**options)  # type: ignore[no-untyped-call]
-        self._context = context
-
-    def _connect(self) -> socket.socket:
-        plain: socket.socket = super()._connect()  # type: ignore[no-untyped-call]
-        try:
-            return self._context.wrap_socket(plain, server_hostname=self.host)
-        except (OSError, ValueError):
-            plain.close()
-            raise
 
 
 @dataclass(frozen=True, slots=True)

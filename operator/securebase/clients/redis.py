@@ -72,7 +72,7 @@ class _Access:
         """One connection, made at the first command and never again."""
         options: dict[str, Any] = {"context": self.context, "server_name": self.server_name} if self.context is not None else {}
         pool = ConnectionPool(
-            connection_class=_TlsConnection if self.context is not None else Connection,
+            connection_class=TlsConnection if self.context is not None else Connection,
             max_connections=1,
             host=self.host,
             port=self.port,
@@ -91,7 +91,7 @@ class _Access:
             pool.disconnect()
 
 
-class _TlsConnection(Connection):
+class TlsConnection(Connection):
     """redis-py's own TLS connection expects the certificate of the address it connects to; at the end of a tunnel it is another's."""
 
     def __init__(self, *, context: ssl.SSLContext, server_name: str, **options: Any) -> None:

@@ -9,7 +9,6 @@ from typing import Any
 
 from securebase.core.diff import Applied, Cause
 from securebase.core.driver import (
-    IN_USE,
     RETIRED,
     Adopts,
     Advances,
@@ -30,20 +29,10 @@ from securebase.core.graph import Graph, Known, Role, resolve
 from securebase.core.observe import external_ids, make_plan, observe_batch, observe_graph, observe_priors, prunable, target_of
 from securebase.core.plan import EXISTENCE, Action, Plan, Prior, Step, gated, node_step, wanted_now
 from securebase.core.policy import Adopt, Gate, Mode
+from securebase.core.pruning import Pruning
 from securebase.core.remembered import not_composed, observed_only, remembered, somebody_elses
-from securebase.core.removal import remove_keeping_data, used_by_others
 from securebase.core.subject import FIRST_POLL, LONGEST_POLL, Memory, NodeResult, Report, Subject, World
-from securebase.core.succession import (
-    RETOLD_SECONDS,
-    Source,
-    await_snapshot,
-    end_of_predecessor,
-    last_words,
-    possible,
-    predecessor_id,
-    snapshot_to_start_from,
-    tidied,
-)
+from securebase.core.succession import Source, await_snapshot, possible, predecessor_id, snapshot_to_start_from, tidied
 
 ABSENCE_SECONDS = 5.0
 """Two reads by id this far apart must agree before a recorded resource is made a second time: a single one may lag."""
@@ -85,8 +74,6 @@ class _Pass:
         self.corrected: list[str] = []
         self.created: list[str] = []
         self.updated: list[str] = []
-        self.removed: list[str] = []
-        self.last_words: list[str] = []
         self.retired: list[NodeResult] = []
         self.replacing: dict[str, str] = {}
         self.moving: set[str] = set()  # what differs from what was applied may be our own last write: not told as drift
@@ -97,8 +84,10 @@ class _Pass:
         for step in nodes:
             self.results[step.node.id] = replace(self._guarded(step, self._node), task=step.node.task)
         settled = all(result.state == State.READY.value and result.problem is None for result in self.results.values() if self._counts(result))
-        pruning = [step for step in self.plan.steps if step.action is Action.DELETE or step.node.id not in self.graph.nodes]
-        leaving = [self._guarded(step, self._prune if settled else self._prune_later) for step in pruning]
+        wanted = [self.results[name].prior for name in self.graph.nodes]
+        pruning = Pruning(self.plan, self.subject, self.world, self.memory, self._prior_now, wanted)
+        others = [step for step in self.plan.steps if step.action is Action.DELETE or step.node.id not in self.graph.nodes]
+        leaving = [self._guarded(step, pruning.now if settled else pruning.later) for step in others]
         told = [*self.results.values(), *self.retired, *(result for result in leaving if result.state != "ABSENT")]
         return Report(
             self.plan,
@@ -107,8 +96,8 @@ class _Pass:
             tuple(self.corrected),
             tuple(self.created),
             tuple(self.updated),
-            tuple(self.removed),
-            tuple(self.last_words),
+            tuple(pruning.removed),
+            tuple(pruning.last_words),
         )
 
     def _counts(self, result: NodeResult) -> bool:
@@ -369,49 +358,3 @@ class _Pass:
         elif observed.state is State.FAILED:
             problem = Terminal(observed.reason or "Failed", observed.message or f"{prior.type} has failed")
         return NodeResult(prior, observed.state.value, problem, observed.reason, observed.message, drift, after)
-
-    def _prune_later(self, step: Step) -> NodeResult:
-        if step.problem is not None:
-            raise step.problem
-        if step.observed is None:
-            return NodeResult(self._prior_now(step), "ABSENT")
-        return NodeResult(self._prior_now(step), "WAITING", reason="PruneLater", message="removed once everything else is ready", after=self._poll(step))
-
-    def _is_wanted(self, prior: Prior, observed: Observed[Any]) -> bool:
-        """Whether a node of the graph is that very resource: taken for its own successor after a crash, or under another id."""
-        current = (self.results[name].prior for name in self.graph.nodes)
-        return any((one.type, one.region, one.external_id) == (prior.type, prior.region, observed.external_id) for one in current)
-
-    def _predecessor_serves(self) -> bool:
-        return any(RETIRED in step.node.id and isinstance(step.observed, Observed) for step in self.plan.steps)
-
-    def _prune(self, step: Step) -> NodeResult:
-        if step.problem is not None:
-            raise step.problem
-        if step.observed is None:
-            return NodeResult(self._prior_now(step), "ABSENT")
-        prior = self._prior_now(step)
-        if step.held and RETIRED not in prior.id:
-            return NodeResult(prior, "HELD", reason="ApprovalRequired", message="its removal waits for approval")
-        if self._is_wanted(prior, step.observed) or used_by_others(self.world, self.subject, prior, step.observed):
-            return NodeResult(prior, "ABSENT")
-        if RETIRED in prior.id:  # its successor and all who use it are ready: from here on nobody needs it
-            stays = end_of_predecessor(step, prior, self._driver(step), self.subject.policy, self.memory, self.world.now())
-            if stays is not None:
-                return stays
-            if words := last_words(step, self._driver(step), self.memory, self.world.now()):
-                self.last_words.append(f"{prior.id}: {words}")
-        scope = f"{self.subject.identity.kind} {self.subject.identity.namespace}/{self.subject.identity.name}"
-        self.world.admit_deletion(scope, step.observed.about or step.node.id, len(self.subject.prior), confirmed=self.subject.confirmed)
-        try:
-            left = remove_keeping_data(self.world, self.subject, self.memory, prior, step.target, step.observed)
-        except Waiting as why:
-            if why.reason != IN_USE or not self._predecessor_serves():
-                raise
-            left = replace(step.observed, reason=IN_USE)
-        if left is None:
-            self.removed.append(step.node.id)
-            return NodeResult(self._prior_now(step), "ABSENT")
-        if left.reason == IN_USE and self._predecessor_serves():  # for its grace, in which the object is as ready as it will be
-            return NodeResult(prior, State.READY.value, reason="Replaced", message="goes with what was replaced, which still uses it", after=RETOLD_SECONDS)
-        return NodeResult(self._prior_now(step), State.PENDING.value, reason="Deleting", message=left.message, after=self._poll(step))

@@ -99,11 +99,10 @@ def end_of_predecessor(step: Step, prior: Prior, driver: Driver, policy: Policy,
     return NodeResult(prior, "HELD", reason="ApprovalRequired", message=why)
 
 
-def last_words(step: Step, driver: Driver, memory: Memory, now: float) -> str:
+def last_words(step: Step, memory: Memory) -> str:
     """What there is to tell of a predecessor whose removal is about to be asked for; "" where it holds no data, or was asked to go before."""
-    if step.observed is None or step.observed.state is not State.READY:
-        return ""
-    return _figures(step, driver, memory, now, fresh=False)[1]
+    known = memory.written.get(step.node.id)
+    return _sentence(*known[1:]) if known is not None and step.observed is not None and step.observed.state is State.READY else ""
 
 
 def _figures(step: Step, driver: Driver, memory: Memory, now: float, *, fresh: bool) -> tuple[str, str]:
@@ -114,7 +113,11 @@ def _figures(step: Step, driver: Driver, memory: Memory, now: float, *, fresh: b
     if fresh or not written or now - asked_at >= ASKED_SECONDS * memory.settle_scale:
         written, why = _written_since(step, driver)
         memory.written[step.node.id] = now, written, why
-    return written, f"{written[0].upper()}{written[1:]}." if written else f"How much was written to it that its successor lacks is unknown{why}."
+    return written, _sentence(written, why)
+
+
+def _sentence(written: str, why: str) -> str:
+    return f"{written[0].upper()}{written[1:]}." if written else f"How much was written to it that its successor lacks is unknown{why}."
 
 
 def _written_since(step: Step, driver: Snapshots) -> tuple[str, str]:
