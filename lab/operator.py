@@ -14,10 +14,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from lab import warm
 from lab.kubernetes import ControlPlane
 from lab.processes import Child, free_port, loopback_environment, start_child, wait_until
 from lab.tools import helm
-from lab.warm import Warm
 
 CHART_RELEASE = "securebase-operator"
 """Release name, and so the name of the chart's ServiceAccount."""
@@ -55,9 +55,9 @@ class OperatorProcess:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self.stop()
 
-    def start(self, warm: Warm | None = None) -> Self:
-        """Returns when it is ready. Forked from `warm`, or as a fresh interpreter."""
-        if warm is not None:
+    def start(self, *, forked: bool = False) -> Self:
+        """Returns when it is ready. As a fresh interpreter, or forked from one (`lab.warm`)."""
+        if forked:
             self.child = warm.start("operator", ["run"], log=self.log, environment=self._environment)
         else:
             self.child = start_child("operator", [sys.executable, "-m", "securebase", "run"], log=self.log, environment=self._environment)

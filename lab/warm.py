@@ -1,42 +1,46 @@
 """Processes of the operator and of its command, forked from one that has imported everything: a fresh interpreter spends 2 s of a core on imports.
 
-Beyond that they are processes as any other: with their own environment, session and end. `lab/warm_process.py` is the one they are forked from.
+Beyond that they are processes as any other: with their own environment, session and end.
 """
 
 from __future__ import annotations
 
-import json
+import ctypes
+import multiprocessing
 import os
 import signal
-import socket
 import subprocess
 import sys
+import tempfile
 from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from multiprocessing.process import BaseProcess
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
-from lab.processes import Child, loopback_environment, start_child, wait_until
+from lab.processes import Child
 
-_ROOT = Path(__file__).resolve().parents[1]
-_READY_SECONDS = 60.0
+_COMMANDS = ("cost", "dashboard", "drift", "plan", "report")
+_SERVER = multiprocessing.get_context("forkserver")
+_SERVER.set_forkserver_preload(["lab.warm", "securebase.app", *(f"securebase.cli.{name}" for name in _COMMANDS)])
+_DEATH_SIGNAL = 1  # PR_SET_PDEATHSIG, prctl(2)
 
 
-@dataclass(slots=True)
-class Forked:
-    """Satisfies `lab.processes.Process`. The connection it was asked for on tells its exit code when it has ended."""
+@dataclass(frozen=True, slots=True)
+class _Forked:
+    """Satisfies `lab.processes.Process`."""
 
-    pid: int
-    connection: socket.socket
-    code: int | None = field(default=None)
+    process: BaseProcess
+
+    @property
+    def pid(self) -> int:
+        return self.process.pid or 0
 
     def poll(self) -> int | None:
-        return self._read(0.0)
+        return self.process.exitcode
 
     def wait(self, timeout: float | None = None) -> int:
-        code = self._read(timeout)
+        self.process.join(timeout)
+        code = self.poll()
         if code is None:
             raise subprocess.TimeoutExpired(f"process {self.pid}", timeout or 0.0)
         return code
@@ -45,67 +49,47 @@ class Forked:
         if self.poll() is None:
             os.kill(self.pid, number)
 
-    def _read(self, timeout: float | None) -> int | None:
-        if self.code is None:
-            self.connection.settimeout(timeout if timeout is None else max(timeout, 1e-6))
-            try:
-                told = self.connection.recv(64)
-            except (TimeoutError, BlockingIOError):
-                return None
-            self.code = int(told) if told else -signal.SIGKILL  # else all went together
-            self.connection.close()
-        return self.code
+
+def start(name: str, arguments: Sequence[str], *, log: Path, environment: Mapping[str, str]) -> Child:
+    """`lab.processes.start_child` of `securebase` with these arguments."""
+    return Child(name, _fork(arguments, environment, Path(os.devnull), log, log), log)
 
 
-class Warm:
-    """Context manager. `start` is as `lab.processes.start_child`, `run` as `subprocess.run`, of `securebase` with these arguments."""
-
-    def __init__(self, directory: Path) -> None:
-        self._directory = directory
-        self._stack = ExitStack()
-        self._count = 0
-
-    def __enter__(self) -> Self:
-        path = self._directory / "warm.sock"
-        child = start_child("warm", [sys.executable, "-m", "lab.warm_process", path], log=self._directory / "warm.log", directory=_ROOT)
-        self._stack.callback(child.stop)
-        wait_until(path.exists, "the operator's modules to be imported", deadline=_READY_SECONDS, children=[child])
-        self._path = path
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        self._stack.close()
-
-    def start(self, name: str, arguments: Sequence[str], *, log: Path, environment: Mapping[str, str]) -> Child:
-        """A running process; both of its output streams go to `log`."""
-        return Child(name, self._ask(arguments, environment, "", log, log), log)
-
-    def run(self, *arguments: str, stdin: str = "", environment: Mapping[str, str] | None = None, timeout: float = 60.0) -> subprocess.CompletedProcess[str]:
-        """What it printed, and its exit code."""
-        self._count += 1
-        given, out, error = (self._directory / f"{self._count}.{stream}" for stream in ("in", "out", "err"))
+def run(*arguments: str, stdin: str, environment: Mapping[str, str], timeout: float = 60.0) -> subprocess.CompletedProcess[str]:
+    """`subprocess.run` of `securebase` with these arguments: what it printed, and its exit code."""
+    with tempfile.TemporaryDirectory(prefix="securebase-command-") as directory:
+        given, out, error = (Path(directory) / name for name in ("in", "out", "err"))
         given.write_text(stdin)
-        process = self._ask(arguments, loopback_environment() if environment is None else environment, str(given), out, error)
+        process = _fork(arguments, environment, given, out, error)
         try:
             code = process.wait(timeout)
-        except subprocess.TimeoutExpired:
+        finally:
             process.send_signal(signal.SIGKILL)
-            raise
         return subprocess.CompletedProcess(["securebase", *arguments], code, out.read_text(), error.read_text())
 
-    def _ask(self, arguments: Sequence[str], environment: Mapping[str, str], given: str, out: Path, error: Path) -> Forked:
-        connection = socket.socket(socket.AF_UNIX)
-        connection.connect(str(self._path))
-        wanted = {"arguments": list(arguments), "environment": dict(environment), "in": given or os.devnull, "out": str(out), "err": str(error)}
-        connection.sendall(json.dumps(wanted).encode() + b"\n")
-        return Forked(int(_line(connection)), connection)
+
+def _fork(arguments: Sequence[str], environment: Mapping[str, str], given: Path, out: Path, error: Path) -> _Forked:
+    # Daemons: what a test left running ends with the tests, instead of being waited for.
+    process = _SERVER.Process(target=_become, args=(list(arguments), dict(environment), str(given), str(out), str(error)), daemon=True)
+    process.start()
+    return _Forked(process)
 
 
-def _line(connection: socket.socket) -> str:
-    """Byte by byte: what follows may be the end of the process."""
-    read = b""
-    while not read.endswith(b"\n"):
-        if not (byte := connection.recv(1)):
-            raise ConnectionError("the process that forks has ended")
-        read += byte
-    return read.decode()
+def _become(arguments: list[str], environment: dict[str, str], given: str, out: str, error: str) -> None:
+    os.setsid()
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_DEATH_SIGNAL, signal.SIGKILL)
+    written = os.O_WRONLY | os.O_CREAT | os.O_APPEND
+    for number, path, flags in ((0, given, os.O_RDONLY), (1, out, written), (2, error, written)):
+        opened = os.open(path, flags, 0o600)
+        os.dup2(opened, number)
+        if opened != number:
+            os.close(opened)
+    sys.stdin = open(0, closefd=False)  # noqa: SIM115  for as long as the process lives
+    os.environ.clear()
+    os.environ.update(environment)
+    sys.argv = ["securebase", *arguments]
+
+    from securebase.cli import main  # noqa: PLC0415  only here: who starts processes need not import what they run
+
+    main()

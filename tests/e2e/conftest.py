@@ -11,7 +11,6 @@ from lab.aws.context import Settings
 from lab.aws.endpoint import AwsEndpoint
 from lab.kubernetes import ControlPlane
 from lab.operator import OperatorProcess
-from lab.warm import Warm
 from tests.e2e.caches import Cache
 from tests.e2e.harness import SYSTEM, Own, Tenant, install_definitions, install_rbac, make_tenant, operator_process, own, remove_tenant
 
@@ -54,26 +53,19 @@ def operator(plane: ControlPlane, endpoint: AwsEndpoint, tmp_path_factory: pytes
         yield process
 
 
-@pytest.fixture(scope="session")
-def warm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Warm]:
-    """What the many commands and operators of single tests are forked from. The one operator is started as its image starts it."""
-    with Warm(tmp_path_factory.mktemp("warm")) as warm:
-        yield warm
-
-
 @pytest.fixture
-def tenant(plane: ControlPlane, endpoint: AwsEndpoint, operator: OperatorProcess, warm: Warm) -> Iterator[Tenant]:
+def tenant(plane: ControlPlane, endpoint: AwsEndpoint, operator: OperatorProcess) -> Iterator[Tenant]:
     """A namespace, an AwsAccount, an AWS account and a bucket of the test's own, served by the one operator."""
-    made = make_tenant(plane, endpoint, "e2e-", warm, operator)
+    made = make_tenant(plane, endpoint, "e2e-", operator)
     yield made
     endpoint.control.clear_rules()
     remove_tenant(made)
 
 
 @pytest.fixture
-def own_tenant(other_plane: ControlPlane, endpoint: AwsEndpoint, warm: Warm, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Own]:
+def own_tenant(other_plane: ControlPlane, endpoint: AwsEndpoint, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Own]:
     """The same in the second cluster, where the test runs the operators."""
-    yield from own(other_plane, endpoint, warm, tmp_path_factory.mktemp("own"))
+    yield from own(other_plane, endpoint, tmp_path_factory.mktemp("own"))
     endpoint.control.clear_rules()
 
 

@@ -16,13 +16,13 @@ import boto3
 import yaml
 from botocore.config import Config
 
+from lab import warm
 from lab.aws.calls import CallRecord
 from lab.aws.endpoint import AwsEndpoint
 from lab.kubernetes import ApiError, ControlPlane
 from lab.operator import OperatorProcess
 from lab.processes import NotReady, loopback_environment, wait_until
 from lab.tools import helm
-from lab.warm import Warm
 from securebase.api.registry import KINDS
 
 T = TypeVar("T")
@@ -113,8 +113,6 @@ class Tenant:
     """The kind that `get`, `ready` and so on look at."""
     clients: dict[tuple[str, str], Any] = field(default_factory=dict, repr=False)
     """By service and region: waits ask them many times."""
-    warm: Warm | None = None
-    """What commands, and operators of the test's own, are forked from."""
 
     @property
     def bucket(self) -> str:
@@ -314,8 +312,7 @@ def _short(body: Manifest) -> str:
 def securebase(tenant: Tenant, *arguments: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
     """The command, as an engineer with the administrator's kubeconfig and the endpoint's credentials runs it."""
     environment = {**loopback_environment(), **tenant.endpoint.environment, "KUBECONFIG": str(tenant.plane.kubeconfig)}
-    assert tenant.warm is not None
-    return tenant.warm.run(*arguments, stdin=stdin, environment=environment)
+    return warm.run(*arguments, stdin=stdin, environment=environment)
 
 
 def install_definitions(plane: ControlPlane) -> None:
@@ -331,10 +328,10 @@ def kill(operator: OperatorProcess) -> None:
     operator.child.process.wait(10)
 
 
-def make_tenant(plane: ControlPlane, endpoint: AwsEndpoint, prefix: str, warm: Warm, operator: OperatorProcess | None = None) -> Tenant:
+def make_tenant(plane: ControlPlane, endpoint: AwsEndpoint, prefix: str, operator: OperatorProcess | None = None) -> Tenant:
     """A tenant whose namespace, AwsAccount and bucket exist."""
     name = str(plane.call("POST", "/api/v1/namespaces", {"metadata": {"generateName": prefix}})["metadata"]["name"])
-    tenant = Tenant(plane, endpoint, name, operator, warm=warm)
+    tenant = Tenant(plane, endpoint, name, operator)
     tenant.make_bucket()
     tenant.apply(tenant.account_manifest())
     return tenant
@@ -386,7 +383,7 @@ class Own:
         process = operator_process(kubeconfig or self.kubeconfig, self.tenant.endpoint, log, self.release, **settings)
         self.started.append(process)
         self.tenant.operator = process
-        return process.start(self.tenant.warm)
+        return process.start(forked=True)
 
     def rival(self) -> tuple[Path, str]:
         """A kubeconfig of another ServiceAccount that may do the same, for a second replica that can be told apart; and its user name."""
@@ -404,9 +401,9 @@ class Own:
                 process.child.stop(grace=0)
 
 
-def own(plane: ControlPlane, endpoint: AwsEndpoint, warm: Warm, directory: Path) -> Iterator[Own]:
+def own(plane: ControlPlane, endpoint: AwsEndpoint, directory: Path) -> Iterator[Own]:
     """A tenant of the second cluster, gone afterwards with its operators."""
-    tenant = make_tenant(plane, endpoint, "own-", warm)
+    tenant = make_tenant(plane, endpoint, "own-")
     release = f"securebase-{tenant.namespace}"
     made = Own(tenant, release, install_rbac(plane, release, [tenant.namespace]), directory)
     try:
