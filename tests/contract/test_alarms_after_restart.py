@@ -15,9 +15,6 @@ from securebase.clients.aws import AwsAccountConfig, AwsClients, StaticCredentia
 from securebase.clients.kubernetes import Kubernetes
 from securebase.clients.limits import RateLimiter
 from securebase.core.breakers import MassDeletion
-from securebase.core.errors import ReferenceNotFound
-from securebase.core.fields import SecretValue
-from securebase.core.kind import ObjectRef, SecretRef
 from securebase.cost.book import PriceBook
 from securebase.kinds.alarmset import ALARMS
 from securebase.resources.discovery.inventory import A_ROUND
@@ -32,6 +29,7 @@ from securebase.runtime.sweeper import Sweeper
 from securebase.telemetry.metrics import Metrics
 from tests.contract.harness import Lab, ShiftedClock
 from tests.contract.test_discovery import function
+from tests.unit.runtime.cluster import NoSources, merged
 
 PLAIN = pytest.mark.parametrize("lab", ["plain"], indirect=True)
 HOME, KEY, FUNCTIONS = "us-east-1", Key("PerfAlarmSet", "web", "platform"), 2 * A_ROUND + 20
@@ -48,7 +46,7 @@ class Cluster(Kubernetes):
 
     def merge(self, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
         self.patches.append(body)
-        self.body = _merged(self.body, body)
+        self.body = merged(self.body, body)
         self.body["metadata"] |= {"resourceVersion": str(len(self.patches) + 1)}
         return self.now()
 
@@ -61,25 +59,6 @@ class Cluster(Kubernetes):
 
     def says(self, condition: str) -> str:
         return next((str(one["status"]) for one in self.body.get("status", {}).get("conditions", ()) if one["type"] == condition), "")
-
-
-def _merged(before: Any, patch: Any) -> Any:
-    """RFC 7386."""
-    if not isinstance(patch, Mapping):
-        return patch
-    there = before if isinstance(before, Mapping) else {}
-    changed = {name: _merged(there.get(name), value) for name, value in patch.items()}
-    return {name: value for name, value in {**there, **changed}.items() if value is not None}
-
-
-class NoSources:
-    offline = False
-
-    def secret(self, ref: SecretRef) -> SecretValue:
-        raise ReferenceNotFound(str(ref))
-
-    def outputs(self, ref: ObjectRef) -> Mapping[str, str]:
-        raise ReferenceNotFound(str(ref))
 
 
 class Operator:

@@ -17,11 +17,10 @@ from securebase.clients.kubernetes import Kubernetes
 from securebase.clients.limits import RateLimiter
 from securebase.core.breakers import CONFIRM_ANNOTATION, MassDeletion
 from securebase.core.driver import IN_USE, Observed, State, Target
-from securebase.core.errors import ReferenceNotFound, Terminal, Transient, Waiting
-from securebase.core.fields import SecretValue
+from securebase.core.errors import Terminal, Transient, Waiting
 from securebase.core.graph import Graph, Node, Role
 from securebase.core.identity import Identity
-from securebase.core.kind import Context, Facts, Needs, ObjectRef, PolicyDefaults, SecretRef
+from securebase.core.kind import Context, Facts, Needs, PolicyDefaults
 from securebase.core.outcome import Outcome
 from securebase.core.outputs import promised
 from securebase.core.subject import FIRST_POLL
@@ -36,6 +35,7 @@ from securebase.runtime.reconciler import Reconciler, reconciler_of
 from securebase.runtime.shared import Process, SharedUse
 from securebase.telemetry.metrics import Metrics
 from tests.unit.core.fake import Outside, Thing, ThingDriver, thing
+from tests.unit.runtime.cluster import NoSources, merged
 
 CROWD = Key("Crowd", "team", "one")
 IDENTITY = Identity("test", *CROWD)
@@ -146,7 +146,7 @@ class Cluster(Kubernetes):
         self.largest = 0
 
     def merge(self, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
-        self.body = _merged(self.body, body)
+        self.body = merged(self.body, body)
         self.body["metadata"]["resourceVersion"] = str(int(self.body["metadata"]["resourceVersion"]) + 1)
         self.largest = max(self.largest, len(json.dumps(self.body.get("status", {}), separators=(",", ":"))))
         found: dict[str, Any] = json.loads(json.dumps(self.body))
@@ -170,23 +170,6 @@ class Cluster(Kubernetes):
     def status(self) -> dict[str, Any]:
         found: dict[str, Any] = self.body["status"]
         return found
-
-
-def _merged(before: Any, patch: Any) -> Any:
-    if not isinstance(patch, Mapping):
-        return patch
-    base = before if isinstance(before, Mapping) else {}
-    return {name: _merged(base.get(name), patch.get(name, base.get(name))) for name in {**base, **patch} if patch.get(name, base.get(name)) is not None}
-
-
-class NoSources:
-    offline = False
-
-    def secret(self, ref: SecretRef) -> SecretValue:
-        raise ReferenceNotFound(str(ref))
-
-    def outputs(self, ref: ObjectRef) -> Mapping[str, str]:
-        raise ReferenceNotFound(str(ref))
 
 
 class Clients(AwsClients):

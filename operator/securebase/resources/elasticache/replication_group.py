@@ -267,10 +267,11 @@ class ReplicationGroupDriver:
         answer = self._aws.attempt(
             "elasticache", "describe_cache_parameter_groups", ("CacheParameterGroupNotFound",), CacheParameterGroupName=want.parameter_group
         )
-        groups = [] if isinstance(answer, Refusal) else answer.get("CacheParameterGroups", [])
-        fits = all(group.get("CacheParameterGroupFamily") == parameter_family(have.engine) for group in groups)
-        if want.cluster_mode == have.cluster_mode:
-            fits = fits and all(self._in_cluster_mode(want.parameter_group) == (have.cluster_mode != ClusterMode.DISABLED) for _ in groups)
+        group = None if isinstance(answer, Refusal) else next(iter(answer.get("CacheParameterGroups", [])), None)
+        fits = group is None or (
+            group.get("CacheParameterGroupFamily") == parameter_family(have.engine)
+            and (want.cluster_mode != have.cluster_mode or self._in_cluster_mode(want.parameter_group) == (have.cluster_mode != ClusterMode.DISABLED))
+        )
         return want if fits else replace(want, parameter_group=have.parameter_group)
 
     def _in_cluster_mode(self, parameter_group: str) -> bool:
