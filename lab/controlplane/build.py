@@ -58,7 +58,7 @@ def module() -> GoModule:
             ),
         ),
         commands=_COMMANDS,
-        expected="5 to 7 minutes on 2 cores",
+        expected="5 to 9 minutes on 2 cores",
     )
 
 
